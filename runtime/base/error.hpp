@@ -1,0 +1,46 @@
+// How failures travel inside the library: one exception type, turned into a status at the C border. Outcomes that are
+// expected (a cache miss, a refusal) are values, never exceptions.
+#pragma once
+
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <quern/quern.h>
+
+namespace quern {
+
+class Error : public std::runtime_error {
+ public:
+  // The message is one line: the fact, then the fix. `log` is a compiler's whole output.
+  Error(quern_status status, const std::string &message, std::string log = {})
+      : std::runtime_error(message), status_(status), log_(std::move(log)) {}
+
+  quern_status status() const noexcept { return status_; }
+  const std::string &log() const noexcept { return log_; }
+
+ private:
+  quern_status status_;
+  std::string log_;
+};
+
+// Text from parts: text("k = ", k, " is not a multiple of 32").
+template <typename... Parts>
+std::string text(const Parts &...parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+template <typename... Parts>
+[[noreturn]] void fail(quern_status status, const Parts &...parts) {
+  throw Error(status, text(parts...));
+}
+
+// This thread's last error, behind quern_last_error() and quern_last_error_log().
+void set_last_error(const char *message, const char *log) noexcept;
+const char *last_error() noexcept;
+const char *last_error_log() noexcept;
+
+}  // namespace quern

@@ -1,0 +1,65 @@
+#include "runtime/base/sha256.hpp"
+
+#include <openssl/evp.h>
+
+#include "runtime/base/error.hpp"
+
+namespace quern {
+namespace {
+
+void check(int ok) {
+  if (ok != 1) fail(QUERN_INTERNAL, "libcrypto refused a SHA-256 operation; check the installation of libcrypto");
+}
+
+}  // namespace
+
+Digest sha256(std::span<const uint8_t> bytes) {
+  Digest digest;
+  check(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_sha256(), nullptr));
+  return digest;
+}
+
+std::string hex(const Digest &digest) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(digest.size() * 2);
+  for (const uint8_t byte : digest) {
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
+  }
+  return out;
+}
+
+bool is_hex_digest(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+FieldHash::FieldHash() : context_(EVP_MD_CTX_new()) {
+  if (context_ == nullptr) throw std::bad_alloc();
+  check(EVP_DigestInit_ex(static_cast<EVP_MD_CTX *>(context_), EVP_sha256(), nullptr));
+}
+
+FieldHash::~FieldHash() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX *>(context_)); }
+
+void FieldHash::update(const void *data, size_t size) {
+  check(EVP_DigestUpdate(static_cast<EVP_MD_CTX *>(context_), data, size));
+}
+
+void FieldHash::add(uint32_t number) {
+  const uint8_t bytes[4] = {static_cast<uint8_t>(number), static_cast<uint8_t>(number >> 8),
+                            static_cast<uint8_t>(number >> 16), static_cast<uint8_t>(number >> 24)};
+  update(bytes, sizeof bytes);
+}
+
+void FieldHash::add(std::string_view field) {
+  add(static_cast<uint32_t>(field.size()));
+  update(field.data(), field.size());
+}
+
+Digest FieldHash::finish() {
+  Digest digest;
+  check(EVP_DigestFinal_ex(static_cast<EVP_MD_CTX *>(context_), digest.data(), nullptr));
+  return digest;
+}
+
+}  // namespace quern

@@ -1,0 +1,40 @@
+// SHA-256 over libcrypto; digests are written as 64 lower-case hex digits.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace quern {
+
+using Digest = std::array<uint8_t, 32>;
+
+Digest sha256(std::span<const uint8_t> bytes);
+std::string hex(const Digest &digest);
+bool is_hex_digest(std::string_view text);
+
+inline std::span<const uint8_t> as_bytes(std::string_view text) {
+  return {reinterpret_cast<const uint8_t *>(text.data()), text.size()};
+}
+
+// Hash of several fields. Each is preceded by its length, so that no two lists of fields collide.
+class FieldHash {
+ public:
+  FieldHash();
+  ~FieldHash();
+  FieldHash(const FieldHash &) = delete;
+  FieldHash &operator=(const FieldHash &) = delete;
+  void add(std::string_view field);
+  void add(uint32_t number);
+  Digest finish();
+
+ private:
+  void update(const void *data, size_t size);
+  void *context_;
+};
+
+}  // namespace quern
