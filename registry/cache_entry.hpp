@@ -1,0 +1,37 @@
+// A compiled unit as it lies on disk: a self-describing file, so that the index can be rebuilt from the files alone.
+//
+//   "QKC1"  u32 format  u32 header bytes  header (JSON)  u64 code bytes  code  SHA-256 of all before
+//
+// On disk: integers are little-endian; the magic, the format and the header's keys are never reused for something else.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+struct CacheEntry {
+  std::string request;  // what was asked for: digest of source, headers, target and options; 64 hex digits
+  std::string nvrtc;    // the build that compiled it, "13.0.88-36424714"
+  std::string kernel;   // "quern/mxfp4-gemm:mma_sm80"
+  std::string digest;   // of the package
+  std::string target;   // "sm_90a"
+  std::string types;    // "x_dtype=bf16"
+  std::string entry;    // the kernel's symbol
+  int64_t created = 0;  // seconds since 1970
+  int compile_ms = 0;
+  int registers = -1;
+  int spill_bytes = -1;
+  int shared_bytes = -1;
+  std::vector<uint8_t> code;  // cubin, or PTX
+};
+
+std::vector<uint8_t> encode_entry(const CacheEntry &entry);
+
+// Nothing if the bytes are not exactly what encode_entry() wrote.
+std::optional<CacheEntry> decode_entry(std::span<const uint8_t> bytes);
+
+}  // namespace quern

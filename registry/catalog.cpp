@@ -1,0 +1,76 @@
+#include "registry/catalog.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/base/error.hpp"
+
+namespace quern {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Whoever can write a package can run code in every process that loads it.
+void check_owner(const fs::path &path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) fail(QUERN_NOT_FOUND, path.string(), " does not exist; name a directory");
+  if (!S_ISDIR(status.st_mode)) fail(QUERN_NOT_FOUND, path.string(), " is not a directory; name one");
+  if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
+    fail(QUERN_BAD_MANIFEST, path.string(), " belongs to another user; use a copy of your own");
+  }
+  if ((status.st_mode & S_IWOTH) != 0) fail(QUERN_BAD_MANIFEST, path.string(), " is writable by everybody; chmod o-w it");
+}
+
+}  // namespace
+
+Catalog::Catalog(const std::string &kernel_path) {
+  for (size_t begin = 0; begin < kernel_path.size();) {
+    const size_t end = std::min(kernel_path.find(':', begin), kernel_path.size());
+    if (end > begin) add_directory(kernel_path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  for (auto &package : builtin_packages()) add(std::move(package));
+}
+
+void Catalog::add_directory(const fs::path &directory) {
+  std::vector<fs::path> candidates;
+  try {
+    check_owner(directory);
+    if (fs::exists(directory / "kernel.json")) {
+      candidates.push_back(directory);
+    } else {
+      for (const fs::directory_entry &entry : fs::directory_iterator(directory)) {
+        if (entry.is_directory() && fs::exists(entry.path() / "kernel.json")) candidates.push_back(entry.path());
+      }
+      std::sort(candidates.begin(), candidates.end());
+    }
+  } catch (const std::exception &error) {
+    refused_.push_back({directory.string(), error.what()});
+    return;
+  }
+  for (const fs::path &candidate : candidates) {
+    try {
+      check_owner(candidate);
+      add(load_package(candidate));
+    } catch (const std::bad_alloc &) {
+      throw;
+    } catch (const std::exception &error) {
+      refused_.push_back({candidate.string(), error.what()});
+    }
+  }
+}
+
+void Catalog::add(std::shared_ptr<const Package> package) {
+  for (const auto &known : packages_) {
+    if (known->manifest.id == package->manifest.id) {
+      refused_.push_back({package->origin, text(package->manifest.id, " is replaced by the one in ", known->origin)});
+      return;
+    }
+  }
+  packages_.push_back(std::move(package));
+}
+
+}  // namespace quern

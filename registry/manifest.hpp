@@ -1,0 +1,65 @@
+// kernel.json read into structures. A pure function of its text: no files, no environment; it is fuzzed.
+#pragma once
+
+#include <array>
+#include <climits>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "registry/constraint.hpp"
+#include "registry/expression.hpp"
+#include "registry/operation.hpp"
+#include "registry/target.hpp"
+
+namespace quern {
+
+struct Launch {
+  std::array<Expression, 3> grid;
+  std::array<uint32_t, 3> block{1, 1, 1};
+  std::array<uint32_t, 3> cluster{1, 1, 1};
+  Expression shared_bytes;
+};
+
+struct Variant {
+  std::string name;
+  std::string unit;   // the source file
+  std::string entry;  // an extern "C" kernel
+  int least_capability = 75;
+  int most_capability = INT_MAX;
+  std::vector<Target> archs;  // if not empty: exactly these, and the range is theirs
+  int priority = 0;
+  std::vector<Constraint> accepts;  // one for each field of the operation, in its order
+  std::vector<size_t> specialize;   // options that become -D
+  std::vector<std::pair<std::string, int64_t>> defines;
+  Launch launch;
+  Expression workspace_bytes;
+
+  std::string archs_text() const;  // "7.5 and up", "sm_90a"
+};
+
+struct ManifestFile {
+  std::string path;
+  std::string sha256;  // "" if the manifest does not say
+};
+
+struct Manifest {
+  std::string id;
+  int version = 0;
+  int build = 0;
+  std::string summary;
+  const Operation *operation = nullptr;
+  std::vector<ManifestFile> files;
+  std::vector<Variant> variants;
+  std::string text;
+};
+
+// Slots that launch expressions are evaluated over: the fields of the problem, then the SM count.
+inline constexpr size_t kSlots = kMaxFields + 1;
+inline constexpr size_t kSmCountSlot = kMaxFields;
+
+// Throws QUERN_BAD_MANIFEST; `what` names the file in messages.
+Manifest parse_manifest(std::string_view document, const std::string &what);
+
+}  // namespace quern

@@ -1,0 +1,73 @@
+#include "registry/operation.hpp"
+
+#include <quern/dequantize_params.h>
+#include <quern/gemm_params.h>
+
+namespace quern {
+namespace {
+
+// The names and numbers below appear in kernel.json, in -D options and in cache keys: never renumber, never rename.
+constexpr FieldValue kFormats[] = {{"mxfp4", 1}};
+constexpr FieldValue kFloats[] = {{"f32", kF32}, {"f16", kF16}, {"bf16", kBf16}};
+constexpr FieldValue kFloatsOrNone[] = {{"none", kNoDtype}, {"f32", kF32}, {"f16", kF16}, {"bf16", kBf16}};
+constexpr FieldValue kScaleZeros[] = {{"exact", kScaleZeroExact}, {"flush", kScaleZeroFlush}};
+constexpr FieldValue kScaleNans[] = {
+    {"propagate", kScaleNanPropagate}, {"ldexp", kScaleNanLdexp}, {"inf", kScaleNanInf}};
+constexpr FieldValue kNoYes[] = {{"no", 0}, {"yes", 1}};
+
+constexpr Field kGemmFields[] = {
+    {"m", FieldKind::kSize, {}},
+    {"n", FieldKind::kSize, {}},
+    {"k", FieldKind::kSize, {}},
+    {"format", FieldKind::kOption, kFormats},
+    {"x_dtype", FieldKind::kOption, kFloats},
+    {"y_dtype", FieldKind::kOption, kFloats},
+    {"bias_dtype", FieldKind::kOption, kFloatsOrNone},
+    {"scale_zero", FieldKind::kOption, kScaleZeros},
+};
+
+constexpr Field kDequantizeFields[] = {
+    {"rows", FieldKind::kSize, {}},
+    {"k", FieldKind::kSize, {}},
+    {"format", FieldKind::kOption, kFormats},
+    {"dst_dtype", FieldKind::kOption, kFloats},
+    {"scale_zero", FieldKind::kOption, kScaleZeros},
+    {"scale_nan", FieldKind::kOption, kScaleNans},
+    {"scale_in_dst", FieldKind::kOption, kNoYes},
+    {"canonical_zero", FieldKind::kOption, kNoYes},
+};
+
+constexpr Operation kGemm{"gemm", kGemmParamsVersion, sizeof(GemmParams), 0, kGemmFields};
+constexpr Operation kDequantize{"dequantize", kDequantizeParamsVersion, sizeof(DequantizeParams), 0, kDequantizeFields};
+constexpr const Operation *kOperations[] = {&kDequantize, &kGemm};
+
+static_assert(std::size(kGemmFields) <= kMaxFields && std::size(kDequantizeFields) <= kMaxFields);
+
+}  // namespace
+
+int Operation::find(std::string_view field) const {
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (fields[i].name == field) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+const Operation &gemm_operation() { return kGemm; }
+const Operation &dequantize_operation() { return kDequantize; }
+std::span<const Operation *const> operations() { return kOperations; }
+
+const Operation *find_operation(std::string_view name) {
+  for (const Operation *operation : kOperations) {
+    if (operation->name == name) return operation;
+  }
+  return nullptr;
+}
+
+std::string value_name(const Field &field, int64_t value) {
+  for (const FieldValue &known : field.values) {
+    if (known.value == value) return std::string(known.name);
+  }
+  return std::to_string(value);
+}
+
+}  // namespace quern

@@ -1,0 +1,118 @@
+#include "registry/package.hpp"
+
+#include <functional>
+#include <optional>
+#include <set>
+
+#include "registry/builtin_files.hpp"
+#include "registry/include_scan.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/file.hpp"
+#include "runtime/base/sha256.hpp"
+
+namespace quern {
+namespace {
+
+constexpr size_t kMaxFile = 4 << 20;
+// What every kernel may include: headers shared with the host, and NVRTC's stand-ins for system headers.
+constexpr std::string_view kSharedHeaders[] = {"include/", "nvrtc/"};
+
+using ReadFile = std::function<std::optional<std::string>(const std::string &path)>;
+
+std::shared_ptr<const Package> assemble(const std::string &document, std::string origin, const ReadFile &read) {
+  auto package = std::make_shared<Package>();
+  package->origin = std::move(origin);
+  const std::string what = package->origin + "/kernel.json";
+  package->manifest = parse_manifest(document, what);
+  FieldHash hash;
+  hash.add("quern package 1");
+  hash.add(document);
+  for (const ManifestFile &file : package->manifest.files) {
+    std::optional<std::string> content = read(file.path);
+    if (!content) fail(QUERN_BAD_MANIFEST, what, ": ", file.path, " is listed and cannot be read as a file of at most 4 MiB");
+    const std::string digest = hex(sha256(as_bytes(*content)));
+    if (!file.sha256.empty() && file.sha256 != digest) {
+      fail(QUERN_BAD_MANIFEST, what, ": ", file.path, " has sha256 ", digest, ", not the one listed; correct the one that is wrong");
+    }
+    hash.add(file.path);
+    hash.add(digest);
+    package->files.emplace(file.path, std::move(*content));
+  }
+  package->digest = hex(hash.finish());
+  for (const Variant &variant : package->manifest.variants) package->source(variant);  // its includes must resolve
+  return package;
+}
+
+// A file of the package, reached through no link: what is outside of the directory is not the package's.
+std::optional<std::string> read_own(const std::filesystem::path &directory, const std::filesystem::path &path) {
+  std::error_code ignored;
+  std::filesystem::path folder = directory;
+  for (const auto &component : path.parent_path()) {
+    folder /= component;
+    if (std::filesystem::is_symlink(folder, ignored)) return std::nullopt;
+  }
+  return read_text(directory / path, kMaxFile);
+}
+
+const BuiltinFile *find_builtin(std::string_view path) {
+  for (const BuiltinFile &file : builtin_files()) {
+    if (file.path == path) return &file;
+  }
+  return nullptr;
+}
+
+const BuiltinFile *find_shared_header(const std::string &name) {
+  for (const std::string_view folder : kSharedHeaders) {
+    if (const BuiltinFile *found = find_builtin(std::string(folder) + name)) return found;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+UnitSource Package::source(const Variant &variant) const {
+  std::map<std::string, std::string> headers;
+  const std::function<void(const std::string &, const std::string &)> follow = [&](const std::string &name,
+                                                                                 const std::string &text) {
+    for (const std::string &include : included_names(text, manifest.id + "/" + name)) {
+      if (headers.count(include) != 0) continue;
+      if (const auto own = files.find(include); own != files.end()) {
+        headers.emplace(include, own->second);
+      } else if (const BuiltinFile *shared = find_shared_header(include)) {
+        headers.emplace(include, shared->content);
+      } else {
+        fail(QUERN_BAD_MANIFEST, manifest.id, "/", name, " includes ", include,
+             ", which neither its manifest lists nor Quern provides; list it in files");
+      }
+      follow(include, headers.at(include));
+    }
+  };
+  UnitSource unit{variant.unit, files.at(variant.unit), {}};
+  follow(unit.name, unit.text);
+  unit.headers.assign(headers.begin(), headers.end());
+  return unit;
+}
+
+std::shared_ptr<const Package> load_package(const std::filesystem::path &directory) {
+  const std::optional<std::string> document = read_text(directory / "kernel.json", kMaxFile);
+  if (!document) fail(QUERN_NOT_FOUND, directory.string(), " holds no readable kernel.json; name a kernel package");
+  return assemble(*document, directory.string(),
+                  [&](const std::string &path) { return read_own(directory, path); });
+}
+
+std::vector<std::shared_ptr<const Package>> builtin_packages() {
+  constexpr std::string_view kManifest = "/kernel.json";
+  std::vector<std::shared_ptr<const Package>> packages;
+  for (const BuiltinFile &file : builtin_files()) {
+    if (!file.path.ends_with(kManifest)) continue;
+    const std::string folder(file.path.substr(0, file.path.size() - kManifest.size()));
+    packages.push_back(assemble(std::string(file.content), "built-in", [&](const std::string &path) -> std::optional<std::string> {
+      const BuiltinFile *found = find_builtin(folder + "/" + path);
+      if (found == nullptr) return std::nullopt;
+      return std::string(found->content);
+    }));
+  }
+  return packages;
+}
+
+}  // namespace quern

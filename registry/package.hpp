@@ -1,0 +1,38 @@
+// A kernel package: its manifest, the bytes of its files, and their identity.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "registry/manifest.hpp"
+
+namespace quern {
+
+// What a compiler is given for one unit: nothing else can reach it.
+struct UnitSource {
+  std::string name;
+  std::string text;
+  std::vector<std::pair<std::string, std::string>> headers;  // include name and text, sorted; only what the unit needs
+};
+
+struct Package {
+  Manifest manifest;
+  std::map<std::string, std::string> files;
+  std::string digest;  // sha256 over the manifest and all files, 64 hex digits
+  std::string origin;  // "built-in", or the directory
+
+  // Throws QUERN_BAD_MANIFEST if the unit includes what the manifest does not list.
+  UnitSource source(const Variant &variant) const;
+  std::string kernel_name(const Variant &variant) const { return manifest.id + ":" + variant.name; }
+};
+
+// From a directory that holds kernel.json. Throws QUERN_NOT_FOUND or QUERN_BAD_MANIFEST.
+std::shared_ptr<const Package> load_package(const std::filesystem::path &directory);
+
+// Those embedded in the library.
+std::vector<std::shared_ptr<const Package>> builtin_packages();
+
+}  // namespace quern
