@@ -1,0 +1,90 @@
+#include "runtime/code_image.hpp"
+
+#include <cstring>
+#include <string_view>
+
+#include <elf.h>
+
+namespace quern {
+namespace {
+
+using Bytes = std::span<const uint8_t>;
+
+template <typename T>
+std::optional<T> read_at(Bytes bytes, uint64_t offset) {
+  if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) return std::nullopt;
+  T value;
+  std::memcpy(&value, bytes.data() + offset, sizeof value);
+  return value;
+}
+
+std::optional<Bytes> slice(Bytes bytes, uint64_t offset, uint64_t size) {
+  if (offset > bytes.size() || bytes.size() - offset < size) return std::nullopt;
+  return bytes.subspan(offset, size);
+}
+
+std::optional<Bytes> find_section(Bytes image, const std::string &name) {
+  const auto header = read_at<Elf64_Ehdr>(image, 0);
+  if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) return std::nullopt;
+  const auto section = [&](uint64_t i) { return read_at<Elf64_Shdr>(image, header->e_shoff + i * sizeof(Elf64_Shdr)); };
+  const auto names = section(header->e_shstrndx);
+  if (!names) return std::nullopt;
+  for (uint64_t i = 0; i < header->e_shnum; ++i) {
+    const auto candidate = section(i);
+    if (!candidate) return std::nullopt;
+    const auto text = slice(image, names->sh_offset + candidate->sh_name, name.size() + 1);
+    if (text && std::memcmp(text->data(), name.c_str(), name.size() + 1) == 0) {
+      return slice(image, candidate->sh_offset, candidate->sh_size);
+    }
+  }
+  return std::nullopt;
+}
+
+// .nv.info.<kernel> is a list of attributes: format, id, and a 16-bit value or the size of what follows. The numbers are
+// those that `cuobjdump -elf` prints as EIFMT_* and EIATTR_*.
+constexpr uint8_t kFormatSized = 4;
+constexpr uint8_t kAttributeCbankParamSize = 0x19;
+
+std::optional<size_t> cubin_parameter_bytes(Bytes image, const std::string &entry) {
+  const auto info = find_section(image, ".nv.info." + entry);
+  if (!info) return std::nullopt;
+  for (size_t offset = 0; offset + 4 <= info->size();) {
+    const uint8_t format = (*info)[offset], attribute = (*info)[offset + 1];
+    const uint16_t value = *read_at<uint16_t>(*info, offset + 2);
+    if (attribute == kAttributeCbankParamSize) return value;
+    offset += 4 + (format == kFormatSized ? value : 0u);
+  }
+  return 0;  // a kernel without parameters has no such attribute
+}
+
+// .entry NAME( .param .align 8 .b8 NAME_param_0[96] ): the sum over the parameters, each "TYPE name[count]".
+std::optional<size_t> ptx_parameter_bytes(std::string_view ptx, const std::string &entry) {
+  size_t at = ptx.find(".entry " + entry + "(");
+  if (at == std::string_view::npos) return std::nullopt;
+  const size_t end = ptx.find(')', at);
+  if (end == std::string_view::npos) return std::nullopt;
+  size_t total = 0;
+  while ((at = ptx.find(".param", at)) < end) {
+    const std::string_view parameter = ptx.substr(at, std::min(ptx.find(',', at), end) - at);
+    at += 6;
+    const size_t bracket = parameter.find('[');
+    size_t count = 1;
+    if (bracket != std::string_view::npos) count = std::strtoull(parameter.data() + bracket + 1, nullptr, 10);
+    size_t width = 0;
+    for (const auto &[name, bytes] : {std::pair{".b8", 1}, {".u8", 1}, {".u16", 2}, {".u32", 4}, {".f32", 4}, {".s32", 4},
+                                      {".b32", 4}, {".u64", 8}, {".s64", 8}, {".b64", 8}, {".f64", 8}}) {
+      if (parameter.find(std::string(name) + " ") != std::string_view::npos) width = static_cast<size_t>(bytes);
+    }
+    total += width * count;
+  }
+  return total;
+}
+
+}  // namespace
+
+std::optional<size_t> parameter_bytes(Bytes code, const std::string &entry) {
+  if (code.size() >= SELFMAG && std::memcmp(code.data(), ELFMAG, SELFMAG) == 0) return cubin_parameter_bytes(code, entry);
+  return ptx_parameter_bytes({reinterpret_cast<const char *>(code.data()), code.size()}, entry);
+}
+
+}  // namespace quern

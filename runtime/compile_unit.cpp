@@ -1,0 +1,67 @@
+#include "runtime/compile_unit.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+#include "runtime/base/error.hpp"
+#include "runtime/base/sha256.hpp"
+
+namespace quern {
+
+std::string CompileUnit::request() const {
+  FieldHash hash;
+  hash.add("quern request 1");
+  hash.add(target.ptx ? "ptx" : "cubin");
+  hash.add(target.name());
+  hash.add(source.name);
+  hash.add(source.text);
+  hash.add(static_cast<uint32_t>(source.headers.size()));
+  for (const auto &[name, content] : source.headers) {
+    hash.add(name);
+    hash.add(content);
+  }
+  hash.add(static_cast<uint32_t>(options.size()));
+  for (const std::string &option : options) hash.add(option);
+  hash.add(entry);
+  return hex(hash.finish());
+}
+
+CompileUnit make_compile_unit(const Package &package, const Variant &variant, const Target &target,
+                              const std::array<int64_t, kMaxFields> &values) {
+  CompileUnit unit;
+  unit.source = package.source(variant);
+  unit.target = target;
+  unit.entry = variant.entry;
+  unit.parameter_bytes = package.manifest.operation->params_bytes;
+  unit.kernel = package.kernel_name(variant);
+  unit.digest = package.digest;
+  unit.options = {"--gpu-architecture=" + target.name(), "--std=c++17", "--no-source-include"};
+  // ptxas reports registers and spills into the log; PTX is left to the driver's own.
+  if (!target.ptx) unit.options.push_back("--ptxas-options=-v");
+  for (const size_t index : variant.specialize) {
+    const Field &field = package.manifest.operation->fields[index];
+    std::string name(field.name);
+    unit.types += text(unit.types.empty() ? "" : ",", name, "=", value_name(field, values[index]));
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::toupper(c); });
+    unit.options.push_back(text("-DQUERN_", name, "=", values[index]));
+  }
+  for (const auto &[name, value] : variant.defines) unit.options.push_back(text("-D", name, "=", value));
+  return unit;
+}
+
+std::vector<std::array<int64_t, kMaxFields>> specializations(const Variant &variant) {
+  std::vector<std::array<int64_t, kMaxFields>> all(1);
+  for (const size_t index : variant.specialize) {
+    std::vector<std::array<int64_t, kMaxFields>> wider;
+    for (const auto &values : all) {
+      for (const int64_t value : variant.accepts[index].one_of) {
+        wider.push_back(values);
+        wider.back()[index] = value;
+      }
+    }
+    all = std::move(wider);
+  }
+  return all;
+}
+
+}  // namespace quern

@@ -1,0 +1,33 @@
+// One unit to compile: everything that can change the code, and nothing else. Its digest names it in the cache.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "registry/package.hpp"
+
+namespace quern {
+
+struct CompileUnit {
+  UnitSource source;
+  std::vector<std::string> options;  // all of NVRTC's, in order
+  Target target;
+  std::string entry;
+  size_t parameter_bytes = 0;  // what the entry must take
+  std::string kernel;          // "quern/mxfp4-gemm:mma_sm80"
+  std::string digest;          // of the package
+  std::string types;           // "x_dtype=bf16"
+
+  // 64 hex digits over source, headers, target, options and entry: no path, host, time or driver. On disk: the order and
+  // kind of what is hashed never changes without a new first field.
+  std::string request() const;
+};
+
+// `values` are the problem's, of which the variant's specialised options are used.
+CompileUnit make_compile_unit(const Package &package, const Variant &variant, const Target &target,
+                              const std::array<int64_t, kMaxFields> &values);
+
+// Every choice of the variant's specialised options.
+std::vector<std::array<int64_t, kMaxFields>> specializations(const Variant &variant);
+
+}  // namespace quern

@@ -1,0 +1,24 @@
+// The operations of the CPU device. A run allocates nothing, takes no lock and leaves the floating-point environment as
+// it is. Parameter blocks are those of the GPU kernels, but pointers need only the alignment of their element and
+// strides no more than to hold a row; the workspace is not used.
+#pragma once
+
+#include <quern/dequantize_params.h>
+#include <quern/gemm_params.h>
+
+#include "runtime/cpu/thread_pool.hpp"
+
+namespace quern::cpu {
+
+// Bit for bit what decode_mxfp4() and the roundings of mxfp4.h give, NaN payloads excepted.
+void dequantize(const DequantizeParams &params, ThreadPool &pool) noexcept;
+
+// W as decode_mxfp4() gives it in f32 with NaN propagated; x_dtype and y_dtype may also be f32. Each output is summed
+// in one fixed order, so its bits depend on its row of X and its row of W alone: not on M, on the threads or, where X
+// is f16 or bf16 and no sum is subnormal, on the instruction set.
+void gemm(const GemmParams &params, ThreadPool &pool) noexcept;
+
+// What the kernels run with: "AVX-512", "AVX2", "SSE4", "NEON" or "scalar".
+const char *instruction_set();
+
+}  // namespace quern::cpu

@@ -1,0 +1,147 @@
+#include "runtime/dispatch.hpp"
+
+#include <algorithm>
+
+#include "runtime/base/error.hpp"
+
+namespace quern {
+namespace {
+
+constexpr int64_t kMaxGridX = INT32_MAX;
+constexpr int64_t kMaxGridYZ = 65535;
+
+bool is_forced(const std::string &force, const Candidate &candidate) {
+  return force == candidate.package->manifest.id || force == candidate.name();
+}
+
+std::optional<std::string> refuse_capability(const Variant &variant, int capability) {
+  const bool listed = variant.archs.empty() || std::any_of(variant.archs.begin(), variant.archs.end(), [&](const Target &arch) {
+                        return arch.capability == capability;
+                      });
+  if (listed && capability >= variant.least_capability && capability <= variant.most_capability) return std::nullopt;
+  return text("capability ", capability_name(capability), " is not ", variant.archs_text());
+}
+
+// What must hold when the variant runs at its largest size.
+std::optional<std::string> refuse_launch(const Variant &variant, const DispatchRequest &request, int64_t largest) {
+  std::array<int64_t, kSlots> slots{};
+  std::copy(request.problem.values.begin(), request.problem.values.end(), slots.begin());
+  slots[kSmCountSlot] = request.facts.sm_count;
+  slots[request.problem.operation->run_size] = largest;
+  const int64_t shared = variant.launch.shared_bytes.evaluate(slots);
+  if (shared < 0 || shared > request.facts.shared_memory) {
+    return text("needs ", shared, " bytes of shared memory; a block has ", request.facts.shared_memory);
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    const int64_t size = variant.launch.grid[i].evaluate(slots);
+    const int64_t limit = i == 0 ? kMaxGridX : kMaxGridYZ;
+    if (size < 1 || size > limit) return text("grid[", i, "] is ", size, "; it must be 1 to ", limit);
+    if (size % variant.launch.cluster[i] != 0) {
+      return text("grid[", i, "] is ", size, ", not a multiple of the cluster's ", variant.launch.cluster[i]);
+    }
+  }
+  if (variant.workspace_bytes.evaluate(slots) < 0) return std::string("its workspace has no valid size");
+  return std::nullopt;
+}
+
+std::optional<std::string> refuse(const Candidate &candidate, const DispatchRequest &request) {
+  const Variant &variant = *candidate.variant;
+  if (!request.force.empty() && !is_forced(request.force, candidate)) return "another kernel is forced: " + request.force;
+  if (const auto found = request.unusable.find(candidate.name()); found != request.unusable.end()) return found->second;
+  if (auto reason = refuse_capability(variant, request.facts.capability)) return reason;
+  const Operation &operation = *request.problem.operation;
+  for (size_t i = 0; i < operation.fields.size(); ++i) {
+    if (i == operation.run_size) continue;  // a range, looked at below
+    if (auto reason = variant.accepts[i].refuse(operation.fields[i], request.problem.values[i])) return reason;
+  }
+  const int64_t maximum = request.problem.values[operation.run_size];
+  const Constraint &sizes = variant.accepts[operation.run_size];
+  if (sizes.least > maximum) return sizes.refuse(operation.fields[operation.run_size], maximum);
+  return refuse_launch(variant, request, std::min(maximum, sizes.most));
+}
+
+// Priority first; among equals the variant made for fewer capabilities; then the catalog's order.
+bool is_better(const Candidate &a, const Candidate &b) {
+  if (a.variant->priority != b.variant->priority) return a.variant->priority > b.variant->priority;
+  const auto width = [](const Variant &variant) {
+    return static_cast<int64_t>(variant.most_capability) - variant.least_capability;
+  };
+  return width(*a.variant) < width(*b.variant);
+}
+
+// Why nothing serves, from the refusals: the forced kernel's own reason, else those of the most general kernels.
+std::string explain_failure(const DispatchRequest &request, const std::vector<Refusal> &refusals, int64_t uncovered) {
+  std::string reasons;
+  for (const Refusal &refusal : refusals) {
+    if (!request.force.empty() && !is_forced(request.force, refusal.candidate)) continue;
+    reasons += text(reasons.empty() ? "" : "; ", refusal.candidate.name(), ": ", refusal.reason);
+  }
+  const Operation &operation = *request.problem.operation;
+  if (reasons.empty() && !request.force.empty()) {
+    reasons = "there is no kernel called " + request.force;
+  } else if (reasons.empty()) {
+    reasons = uncovered > 0 ? text("none accepts ", operation.fields[operation.run_size].name, " = ", uncovered)
+                            : text("there is no kernel for ", operation.name);
+  }
+  return text("no kernel serves this ", operation.name, ": ", reasons);
+}
+
+}  // namespace
+
+Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request) {
+  const size_t run_size = request.problem.operation->run_size;
+  const int64_t maximum = request.problem.values[run_size];
+  Dispatch result;
+  std::vector<Candidate> eligible;
+  for (const auto &package : catalog.packages()) {
+    if (package->manifest.operation != request.problem.operation) continue;
+    for (const Variant &variant : package->manifest.variants) {
+      const Candidate candidate{package, &variant};
+      if (auto reason = refuse(candidate, request)) {
+        result.refusals.push_back({candidate, *reason});
+      } else {
+        eligible.push_back(candidate);
+      }
+    }
+  }
+  std::stable_sort(eligible.begin(), eligible.end(), is_better);
+
+  // The best candidate can change only where some range begins or ends.
+  std::set<int64_t> starts{1};
+  for (const Candidate &candidate : eligible) {
+    const Constraint &sizes = candidate.variant->accepts[run_size];
+    if (sizes.least > 1 && sizes.least <= maximum) starts.insert(sizes.least);
+    if (sizes.most < maximum) starts.insert(sizes.most + 1);
+  }
+  int64_t uncovered = 0;
+  for (auto start = starts.begin(); start != starts.end() && uncovered == 0; ++start) {
+    const int64_t last = std::next(start) == starts.end() ? maximum : *std::next(start) - 1;
+    const auto best = std::find_if(eligible.begin(), eligible.end(), [&](const Candidate &candidate) {
+      const Constraint &sizes = candidate.variant->accepts[run_size];
+      return sizes.least <= *start && last <= sizes.most;
+    });
+    if (best == eligible.end()) {
+      uncovered = *start;
+    } else if (!result.choices.empty() && result.choices.back().candidate.variant == best->variant) {
+      result.choices.back().last = last;
+    } else {
+      result.choices.push_back({*best, *start, last});
+    }
+  }
+  if (uncovered > 0) result.choices.clear();
+  for (const Candidate &candidate : eligible) {
+    const bool chosen = std::any_of(result.choices.begin(), result.choices.end(),
+                                    [&](const Choice &choice) { return choice.candidate.variant == candidate.variant; });
+    if (chosen) continue;
+    const Constraint &sizes = candidate.variant->accepts[run_size];
+    const std::string field(request.problem.operation->fields[run_size].name);
+    result.refusals.push_back(
+        {candidate, result.choices.empty()
+                        ? text("serves only ", field, " = ", std::max<int64_t>(sizes.least, 1), " to ", sizes.most)
+                        : text("others are preferred: its priority is ", candidate.variant->priority)});
+  }
+  if (result.choices.empty()) result.failure = explain_failure(request, result.refusals, uncovered);
+  return result;
+}
+
+}  // namespace quern

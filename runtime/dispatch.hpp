@@ -1,0 +1,55 @@
+// Problem and device facts to the variants that serve it: for each range of the run size the best one, and for every
+// other candidate the reason it was refused.
+#pragma once
+
+#include <memory>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "registry/catalog.hpp"
+
+namespace quern {
+
+struct DeviceFacts {
+  int capability = 0;
+  int sm_count = 0;
+  int64_t shared_memory = 0;  // per block, opt-in maximum
+};
+
+struct Candidate {
+  std::shared_ptr<const Package> package;
+  const Variant *variant;
+
+  std::string name() const { return package->kernel_name(*variant); }
+};
+
+struct Choice {
+  Candidate candidate;
+  int64_t first, last;  // run sizes
+};
+
+struct Refusal {
+  Candidate candidate;
+  std::string reason;
+};
+
+struct Dispatch {
+  std::vector<Choice> choices;  // by run size, without gaps from 1; empty if not all sizes can be served
+  std::vector<Refusal> refusals;
+  std::string failure;  // why choices is empty, one line
+};
+
+// What plans are asked to do besides solving the problem.
+struct DispatchRequest {
+  Problem problem;
+  DeviceFacts facts;
+  std::string force;  // "": free choice; "package" or "package:variant"
+  // Candidates that proved unusable (they do not compile, or lie about their parameters), by name, with the reason.
+  std::map<std::string, std::string> unusable;
+};
+
+Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request);
+
+}  // namespace quern

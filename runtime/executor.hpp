@@ -1,0 +1,47 @@
+// What a plan runs on: the kernels chosen for one problem, loaded on one device.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/device.hpp"
+
+namespace quern {
+
+// A candidate as a plan explains it.
+struct Explanation {
+  std::string kernel, origin;
+  int priority = 0;
+  bool chosen = false;
+  int64_t first = 0, last = 0;
+  std::string target, reason;
+};
+
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  // `parameters` is the operation's block. No lock, no allocation.
+  virtual void run(void *parameters, int64_t size, quern_stream stream) const = 0;
+  // For runs of `size`; never shrinks as size grows.
+  virtual size_t workspace_bytes(int64_t size) const = 0;
+  virtual const std::vector<Explanation> &explanation() const = 0;
+};
+
+// What an operation's plan asks for.
+struct ExecutorRequest {
+  Problem problem;
+  std::string kernel;  // the descriptor's, or ""
+  std::string target;  // the descriptor's, or ""
+  // The operation on the CPU device.
+  void (*cpu_run)(const void *parameters, cpu::ThreadPool &pool);
+};
+
+// Throws as quern_gemm_plan() says.
+std::unique_ptr<Executor> make_executor(const std::shared_ptr<Device> &device, const ExecutorRequest &request);
+
+// Without compiling or loading; a problem that no kernel accepts is explained too.
+std::vector<Explanation> explain(const Device &device, const ExecutorRequest &request);
+
+}  // namespace quern

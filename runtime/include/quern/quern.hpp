@@ -1,0 +1,280 @@
+// quern.h for C++17: handles that close themselves, errors that are thrown, visitors that are lambdas. Header only, so
+// it adds nothing to the ABI. What the functions do is said in quern.h; this page only says how C++ sees them.
+//
+//   quern::host::Hub hub;
+//   quern::host::Device device(hub);
+//   quern_gemm_desc desc = QUERN_GEMM_DESC_INIT;
+//   ...
+//   quern::host::Plan plan = quern::host::Plan::gemm(device, desc);
+//   plan.run(args, stream);
+//
+// Handles may be moved but not copied, may be destroyed in any order, and may be used from any number of threads.
+// Every function throws StatusError on failure, except those marked noexcept.
+#ifndef QUERN_QUERN_HPP
+#define QUERN_QUERN_HPP
+
+#include <exception>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <quern/quern.h>
+
+namespace quern {
+namespace host {
+
+// A failed call: its status, quern_last_error() as what(), and the compiler's log where there is one.
+class StatusError : public std::runtime_error {
+ public:
+  StatusError(quern_status status, const std::string &message, std::string log = {})
+      : std::runtime_error(message), status_(status), log_(std::move(log)) {}
+
+  quern_status status() const noexcept { return status_; }
+  const std::string &log() const noexcept { return log_; }
+
+ private:
+  quern_status status_;
+  std::string log_;
+};
+
+// Throw StatusError unless the status is QUERN_OK. Call it on the thread that made the call, with nothing in between.
+inline void check(quern_status status) {
+  if (status != QUERN_OK) throw StatusError(status, quern_last_error(), quern_last_error_log());
+}
+
+namespace detail {
+
+struct Close {
+  void operator()(quern_hub *hub) const noexcept { quern_hub_close(hub); }
+  void operator()(quern_device *device) const noexcept { quern_device_close(device); }
+  void operator()(quern_plan *plan) const noexcept { quern_plan_close(plan); }
+};
+
+// Calls `visit` through a C callback. An exception must not pass through C frames: it stops the visit and is thrown
+// again by check(). `visit` returns nothing, or false to stop, which is no failure.
+template <typename Item, typename Visit>
+class Visitor {
+ public:
+  explicit Visitor(Visit &visit) : visit_(visit) {}
+
+  static int call(void *user, const Item *item) noexcept {
+    Visitor &self = *static_cast<Visitor *>(user);
+    try {
+      if constexpr (std::is_void_v<std::invoke_result_t<Visit &, const Item &>>) {
+        self.visit_(*item);
+      } else if (!self.visit_(*item)) {
+        self.stopped_ = true;
+      }
+    } catch (...) {
+      self.exception_ = std::current_exception();
+      self.stopped_ = true;
+    }
+    return self.stopped_ ? 1 : 0;
+  }
+
+  void check(quern_status status) const {
+    if (exception_) std::rethrow_exception(exception_);
+    if (!(stopped_ && status == QUERN_CANCELLED)) host::check(status);
+  }
+
+ private:
+  Visit &visit_;
+  std::exception_ptr exception_;
+  bool stopped_ = false;
+};
+
+}  // namespace detail
+
+class Hub {
+ public:
+  Hub() : Hub(nullptr) {}
+  explicit Hub(const quern_hub_options &options) : Hub(&options) {}
+
+  quern_hub *get() const noexcept { return handle_.get(); }
+
+  // Strings live as long as the hub.
+  quern_hub_info info() const {
+    quern_hub_info info = QUERN_HUB_INFO_INIT;
+    check(quern_hub_get_info(get(), &info));
+    return info;
+  }
+  quern_hub_stats stats() const {
+    quern_hub_stats stats = QUERN_HUB_STATS_INIT;
+    check(quern_hub_get_stats(get(), &stats));
+    return stats;
+  }
+
+  // visit(const quern_kernel_info &)
+  template <typename Visit>
+  void visit_kernels(Visit &&visit) const {
+    detail::Visitor<quern_kernel_info, std::remove_reference_t<Visit>> visitor(visit);
+    visitor.check(quern_kernels_visit(get(), visitor.call, &visitor));
+  }
+  // visit(const quern_cache_entry &)
+  template <typename Visit>
+  void scan_cache(Visit &&visit) const {
+    detail::Visitor<quern_cache_entry, std::remove_reference_t<Visit>> visitor(visit);
+    visitor.check(quern_cache_scan(get(), visitor.call, &visitor));
+  }
+  // visit(const quern_cache_entry &), for each entry removed. Members `visit` and `user` of the options are not used.
+  template <typename Visit>
+  quern_cache_prune_result prune_cache(quern_cache_prune_options options, Visit &&visit) const {
+    detail::Visitor<quern_cache_entry, std::remove_reference_t<Visit>> visitor(visit);
+    options.visit = visitor.call;
+    options.user = &visitor;
+    quern_cache_prune_result result = QUERN_CACHE_PRUNE_RESULT_INIT;
+    visitor.check(quern_cache_prune(get(), &options, &result));
+    return result;
+  }
+  // visit(const quern_unit_report &). archs: null for all. Throws also when a unit failed, after all were visited.
+  template <typename Visit>
+  void check_package(const char *directory, const char *archs, Visit &&visit) const {
+    detail::Visitor<quern_unit_report, std::remove_reference_t<Visit>> visitor(visit);
+    visitor.check(quern_package_check(get(), directory, archs, visitor.call, &visitor));
+  }
+  // visit(const quern_unit_report &). A unit that fails does not throw: result.failed counts it, `visit` was told why.
+  template <typename Visit>
+  quern_prefetch_result prefetch(quern_prefetch_options options, Visit &&visit) const {
+    detail::Visitor<quern_unit_report, std::remove_reference_t<Visit>> visitor(visit);
+    options.visit = visitor.call;
+    options.user = &visitor;
+    quern_prefetch_result result = QUERN_PREFETCH_RESULT_INIT;
+    const quern_status status = quern_prefetch(get(), &options, &result);
+    visitor.check(result.failed > 0 && status != QUERN_CANCELLED ? QUERN_OK : status);
+    return result;
+  }
+
+ private:
+  explicit Hub(const quern_hub_options *options) {
+    quern_hub *hub = nullptr;
+    check(quern_hub_open(options, &hub));
+    handle_.reset(hub);
+  }
+
+  std::unique_ptr<quern_hub, detail::Close> handle_;
+};
+
+// Memory of a device; gives itself back. Must be destroyed before its device.
+class DeviceMemory {
+ public:
+  DeviceMemory() noexcept = default;
+  DeviceMemory(quern_device *device, size_t bytes) : device_(device), bytes_(bytes) {
+    check(quern_device_allocate(device, bytes, &memory_));
+  }
+  DeviceMemory(DeviceMemory &&other) noexcept { swap(other); }
+  DeviceMemory &operator=(DeviceMemory &&other) noexcept {
+    DeviceMemory taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+  ~DeviceMemory() {
+    if (memory_) quern_device_release(device_, memory_);
+  }
+
+  void *get() const noexcept { return memory_; }
+  size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  void swap(DeviceMemory &other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(memory_, other.memory_);
+    std::swap(bytes_, other.bytes_);
+  }
+
+  quern_device *device_ = nullptr;
+  void *memory_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+class Device {
+ public:
+  // name: as in quern_device_open(); null is "auto".
+  explicit Device(const Hub &hub, const char *name = nullptr) {
+    quern_device *device = nullptr;
+    check(quern_device_open(hub.get(), name, &device));
+    handle_.reset(device);
+  }
+
+  quern_device *get() const noexcept { return handle_.get(); }
+
+  // Strings live as long as the device.
+  quern_device_info info() const {
+    quern_device_info info = QUERN_DEVICE_INFO_INIT;
+    check(quern_device_get_info(get(), &info));
+    return info;
+  }
+  DeviceMemory allocate(size_t bytes) const { return DeviceMemory(get(), bytes); }
+  void copy(void *dst, const void *src, size_t bytes, quern_stream stream = nullptr) const {
+    check(quern_device_copy(get(), dst, src, bytes, stream));
+  }
+  void synchronize(quern_stream stream = nullptr) const { check(quern_device_synchronize(get(), stream)); }
+
+  // visit(const quern_candidate &): explain without making a plan.
+  template <typename Visit>
+  void explain(const quern_dequantize_desc &desc, Visit &&visit) const {
+    detail::Visitor<quern_candidate, std::remove_reference_t<Visit>> visitor(visit);
+    visitor.check(quern_dequantize_explain(get(), &desc, visitor.call, &visitor));
+  }
+  template <typename Visit>
+  void explain(const quern_gemm_desc &desc, Visit &&visit) const {
+    detail::Visitor<quern_candidate, std::remove_reference_t<Visit>> visitor(visit);
+    visitor.check(quern_gemm_explain(get(), &desc, visitor.call, &visitor));
+  }
+
+ private:
+  std::unique_ptr<quern_device, detail::Close> handle_;
+};
+
+class Plan {
+ public:
+  static Plan dequantize(const Device &device, const quern_dequantize_desc &desc) {
+    quern_plan *plan = nullptr;
+    check(quern_dequantize_plan(device.get(), &desc, &plan));
+    return Plan(plan);
+  }
+  static Plan gemm(const Device &device, const quern_gemm_desc &desc) {
+    quern_plan *plan = nullptr;
+    check(quern_gemm_plan(device.get(), &desc, &plan));
+    return Plan(plan);
+  }
+
+  quern_plan *get() const noexcept { return handle_.get(); }
+
+  void run(const quern_dequantize_args &args, quern_stream stream = nullptr) const {
+    check(quern_dequantize_run(get(), &args, stream));
+  }
+  void run(const quern_gemm_args &args, quern_stream stream = nullptr) const {
+    check(quern_gemm_run(get(), &args, stream));
+  }
+  // For a run with `size` rows; see quern_plan_workspace_size().
+  size_t workspace_bytes(int64_t size) const {
+    size_t bytes = 0;
+    check(quern_plan_workspace_size(get(), size, &bytes));
+    return bytes;
+  }
+  // visit(const quern_candidate &)
+  template <typename Visit>
+  void explain(Visit &&visit) const {
+    detail::Visitor<quern_candidate, std::remove_reference_t<Visit>> visitor(visit);
+    visitor.check(quern_plan_explain(get(), visitor.call, &visitor));
+  }
+
+ private:
+  explicit Plan(quern_plan *plan) : handle_(plan) {}
+
+  std::unique_ptr<quern_plan, detail::Close> handle_;
+};
+
+// "ocp", "transformers" and the like; see quern_decode_policy_preset().
+inline quern_decode_policy decode_policy(const char *preset) {
+  quern_decode_policy policy = QUERN_DECODE_POLICY_INIT;
+  check(quern_decode_policy_preset(preset, &policy));
+  return policy;
+}
+
+}  // namespace host
+}  // namespace quern
+
+#endif  // QUERN_QUERN_HPP

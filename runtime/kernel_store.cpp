@@ -1,0 +1,120 @@
+#include "runtime/kernel_store.hpp"
+
+#include <ctime>
+
+#include "runtime/base/error.hpp"
+#include "runtime/compiler.hpp"
+
+namespace quern {
+namespace {
+
+// Longer than any compile; when it passes, the caller compiles for itself, which is only a waste.
+constexpr std::chrono::milliseconds kLockPatience{120000};
+
+}  // namespace
+
+std::string KernelStore::build() {
+  const std::lock_guard lock(build_mutex_);
+  if (!build_.empty()) return build_;
+  const std::optional<std::string> identity = nvrtc_.file_identity();
+  if (identity && cache_.index() != nullptr) build_ = cache_.index()->toolchain(*identity).value_or("");
+  if (build_.empty()) {
+    build_ = nvrtc_build(nvrtc_);
+    if (identity && cache_.index() != nullptr) cache_.index()->put_toolchain(*identity, build_);
+  }
+  return build_;
+}
+
+std::optional<KernelStore::Code> KernelStore::find(const CompileUnit &unit, const std::string &request) {
+  std::string wanted;  // "": whichever build made it, since nothing better can be had
+  if (jit_allowed_) {
+    try {
+      wanted = build();
+    } catch (const Error &error) {
+      if (error.status() != QUERN_NVRTC_UNAVAILABLE) throw;
+    }
+  }
+  const int64_t corrupt_before = cache_.corrupt_seen();
+  std::optional<CacheEntry> entry = cache_.load(request, wanted);
+  if (cache_.corrupt_seen() != corrupt_before) {
+    log_.write(QUERN_LOG_WARN, "cache", "damaged entry ", request, " of ", unit.kernel, " is ignored");
+  }
+  if (!entry) return std::nullopt;
+  ++stats_.disk_hits;
+  log_.write(QUERN_LOG_DEBUG, "cache", "hit ", request, " ", unit.kernel, " ", unit.target.name());
+  return Code{std::move(*entry), true, "", true, ""};
+}
+
+void KernelStore::require_compiler(const CompileUnit &unit) {
+  const std::string where = text(unit.kernel, " for ", unit.target.name(), unit.types.empty() ? "" : " (" + unit.types + ")");
+  const std::string fix = text("; run quern prefetch --arch ", unit.target.name(), " into this cache: ", cache_.state());
+  if (!jit_allowed_) fail(QUERN_JIT_FORBIDDEN, where, " is not in the cache and compiling is forbidden", fix);
+  try {
+    nvrtc_.need();
+  } catch (const Error &error) {
+    fail(QUERN_NVRTC_UNAVAILABLE, where, " is not in the cache and cannot be compiled: ", error.what());
+  }
+  if (!nvrtc_supports(nvrtc_, unit.target)) {
+    fail(QUERN_UNSUPPORTED, "NVRTC ", build(), " cannot compile for ", unit.target.name(), "; install a newer one");
+  }
+}
+
+KernelStore::Code KernelStore::compile_afresh(const CompileUnit &unit) {
+  require_compiler(unit);
+  Compiled compiled = compile(nvrtc_, unit);
+  ++stats_.compiles;
+  stats_.compile_ms += compiled.milliseconds;
+  log_.write(QUERN_LOG_INFO, "compile", unit.kernel, " ", unit.target.name(), " ", unit.types, " in ", compiled.milliseconds,
+             " ms");
+  CacheEntry entry;
+  entry.request = unit.request();
+  entry.nvrtc = build();
+  entry.kernel = unit.kernel;
+  entry.digest = unit.digest;
+  entry.target = unit.target.name();
+  entry.types = unit.types;
+  entry.entry = unit.entry;
+  entry.created = std::time(nullptr);
+  entry.compile_ms = compiled.milliseconds;
+  entry.registers = compiled.registers;
+  entry.spill_bytes = compiled.spill_bytes;
+  entry.shared_bytes = compiled.shared_bytes;
+  entry.code = std::move(compiled.code);
+  return {std::move(entry), false, std::move(compiled.warnings), false, ""};
+}
+
+KernelStore::Code KernelStore::get(const CompileUnit &unit) {
+  const std::string request = unit.request();
+  // One thread of this process works on a request; the others wait and then find it on disk or, without a cache, compile
+  // one after the other.
+  std::unique_lock guard(mutex_);
+  landed_.wait(guard, [&] { return in_flight_.count(request) == 0; });
+  in_flight_.insert(request);
+  guard.unlock();
+  struct Landing {
+    KernelStore &store;
+    const std::string &request;
+    ~Landing() {
+      const std::lock_guard lock(store.mutex_);
+      store.in_flight_.erase(request);
+      store.landed_.notify_all();
+    }
+  } landing{*this, request};
+
+  if (auto found = find(unit, request)) return std::move(*found);
+  require_compiler(unit);
+  const std::optional<FileLock> lock = cache_.lock(request, kLockPatience);
+  if (lock) {
+    if (auto found = find(unit, request)) return std::move(*found);  // another process was faster
+  }
+  Code code = compile_afresh(unit);
+  code.kept = cache_.publish(code.entry, code.problem);
+  if (code.kept) {
+    ++stats_.writes;
+  } else if (cache_.mode() == CacheMode::kReadWrite) {
+    log_.write(QUERN_LOG_WARN, "cache", "cannot keep ", unit.kernel, ": ", code.problem);
+  }
+  return code;
+}
+
+}  // namespace quern

@@ -1,0 +1,34 @@
+// Machine code loaded into the driver: one library and one kernel, good for every device and context of the process.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+
+#include "runtime/driver_api.hpp"
+
+namespace quern {
+
+class Module {
+ public:
+  // Throws QUERN_BAD_MANIFEST if the entry is missing or the driver reports other parameters than `parameter_bytes`, QUERN_CUDA_ERROR otherwise. PTX
+  // is finished by the driver here.
+  Module(std::span<const uint8_t> code, const std::string &entry, size_t parameter_bytes, const std::string &kernel);
+  ~Module();
+  Module(const Module &) = delete;
+  Module &operator=(const Module &) = delete;
+
+  // Load it onto the device whose context is current, now rather than at the first launch, which may be under capture.
+  void prepare(cu::Device device, int64_t shared_bytes) const;
+
+  // A kernel may be launched as a function in any context.
+  cu::Function function() const { return reinterpret_cast<cu::Function>(kernel_); }
+
+ private:
+  cu::Library library_ = nullptr;
+  cu::Kernel kernel_ = nullptr;
+};
+
+}  // namespace quern

@@ -1,0 +1,103 @@
+#include "runtime/nvrtc_api.hpp"
+
+#include <filesystem>
+#include <memory>
+
+#include <sys/stat.h>
+
+#include "runtime/base/error.hpp"
+#include "runtime/shared_library.hpp"
+
+namespace quern {
+namespace {
+
+constexpr const char *kNames[] = {"libnvrtc.so.13", "libnvrtc.so.12"};
+
+void split(const std::string &list, std::vector<std::string> &out) {
+  for (size_t begin = 0; begin < list.size();) {
+    const size_t end = std::min(list.find(':', begin), list.size());
+    if (end > begin) out.push_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+}
+
+}  // namespace
+
+Nvrtc::Nvrtc(std::string path, const Environment &environment)
+    : chosen_(path.empty() ? environment.nvrtc_path : std::move(path)) {
+  split(environment.library_path, directories_);
+  for (const std::string &home : {environment.cuda_home, environment.cuda_path, std::string("/usr/local/cuda")}) {
+    if (!home.empty()) directories_.push_back(home + "/lib64");
+  }
+  for (const char *system : {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"}) {
+    directories_.emplace_back(system);
+  }
+}
+
+// Files in the order they are tried; the loader's own search comes behind them.
+std::vector<std::string> Nvrtc::candidates() const {
+  if (!chosen_.empty()) return {chosen_};
+  std::vector<std::string> files;
+  for (const char *name : kNames) {
+    if (const SharedLibrary library = SharedLibrary::already_open(name)) files.push_back(library.path());
+  }
+  for (const std::string &directory : directories_) {
+    for (const char *name : kNames) files.push_back(directory + "/" + name);
+  }
+  return files;
+}
+
+std::optional<std::string> Nvrtc::file_identity() const {
+  for (const std::string &file : candidates()) {
+    struct stat status {};
+    if (::stat(file.c_str(), &status) != 0) continue;
+    return text(status.st_dev, ":", status.st_ino, ":", status.st_size, ":", status.st_mtim.tv_sec, ".",
+                status.st_mtim.tv_nsec);
+  }
+  return std::nullopt;
+}
+
+void Nvrtc::open() {
+  std::vector<std::string> tried = candidates();
+  if (chosen_.empty()) tried.insert(tried.end(), std::begin(kNames), std::end(kNames));
+  std::string attempts;
+  for (const std::string &file : tried) {
+    const bool is_path = file.find('/') != std::string::npos;
+    std::string reason = "no such file";
+    SharedLibrary library;
+    if (!is_path || std::filesystem::exists(file)) library = SharedLibrary::open(file, reason);
+    if (library) {
+      reason.clear();
+#define QUERN_FIND(name, symbol, result, parameters)                              \
+  api_.name = reinterpret_cast<decltype(api_.name)>(library.find(#symbol));      \
+  if (api_.name == nullptr) reason = "it has no " #symbol;
+      QUERN_NVRTC_FUNCTIONS(QUERN_FIND)
+#undef QUERN_FIND
+      if (reason.empty()) {
+        path_ = library.path();
+        return;
+      }
+    }
+    attempts += (attempts.empty() ? "" : ", ") + file;
+    if (reason != "no such file") attempts += " (" + reason + ")";
+  }
+  missing_ = "NVRTC not found: tried " + attempts + "; install it, or set QUERN_NVRTC_PATH to libnvrtc.so.13";
+}
+
+const NvrtcApi &Nvrtc::need() {
+  std::call_once(once_, [this] { open(); });
+  if (!missing_.empty()) throw Error(QUERN_NVRTC_UNAVAILABLE, missing_);
+  return api_;
+}
+
+std::string Nvrtc::path() {
+  need();
+  return path_;
+}
+
+std::string Nvrtc::missing() {
+  std::call_once(once_, [this] { open(); });
+  return missing_;
+}
+
+}  // namespace quern

@@ -1,0 +1,58 @@
+// A plan: a checked descriptor with an executor. One class per operation; all that a run must check is here.
+#pragma once
+
+#include <memory>
+
+#include "runtime/executor.hpp"
+
+namespace quern {
+
+class Plan {
+ public:
+  virtual ~Plan() = default;
+  Plan(std::unique_ptr<Executor> executor, int64_t largest) : executor_(std::move(executor)), largest_(largest) {}
+
+  const Executor &executor() const { return *executor_; }
+  int64_t largest() const { return largest_; }  // run size
+
+ protected:
+  // The workspace that a run of this size needs is there. Throws QUERN_INVALID_ARGUMENT or QUERN_BUFFER_TOO_SMALL.
+  void check_run(int64_t size, const char *size_name, const void *workspace, size_t workspace_bytes) const;
+
+ private:
+  std::unique_ptr<Executor> executor_;
+  int64_t largest_;
+};
+
+class GemmPlan final : public Plan {
+ public:
+  GemmPlan(const std::shared_ptr<Device> &device, const quern_gemm_desc &desc);
+  void run(const quern_gemm_args &args, quern_stream stream) const;
+  static std::vector<Explanation> explain(const Device &device, const quern_gemm_desc &desc);
+
+ private:
+  quern_gemm_desc desc_;  // with its defaults filled in
+  bool on_cpu_;
+};
+
+class DequantizePlan final : public Plan {
+ public:
+  DequantizePlan(const std::shared_ptr<Device> &device, const quern_dequantize_desc &desc);
+  void run(const quern_dequantize_args &args, quern_stream stream) const;
+  static std::vector<Explanation> explain(const Device &device, const quern_dequantize_desc &desc);
+
+ private:
+  quern_dequantize_desc desc_;
+  quern_decode_policy policy_;
+  bool on_cpu_;
+};
+
+// Checks that descriptors and runs share; each throws QUERN_INVALID_ARGUMENT naming the field.
+void check_size(const char *name, int64_t value, int64_t most);
+void check_k(int64_t k);
+// `stride` or, where it is 0, `row`; not less than a row and, on CUDA, a multiple of `multiple`.
+int64_t resolve_stride(const char *name, int64_t stride, int64_t row, int64_t multiple);
+void check_pointer(const char *name, const void *pointer, size_t alignment);
+size_t dtype_bytes(quern_dtype dtype);
+
+}  // namespace quern
