@@ -19,30 +19,6 @@ constexpr std::string_view kSharedHeaders[] = {"include/", "nvrtc/"};
 
 using ReadFile = std::function<std::optional<std::string>(const std::string &path)>;
 
-std::shared_ptr<const Package> assemble(const std::string &document, std::string origin, const ReadFile &read) {
-  auto package = std::make_shared<Package>();
-  package->origin = std::move(origin);
-  const std::string what = package->origin + "/kernel.json";
-  package->manifest = parse_manifest(document, what);
-  FieldHash hash;
-  hash.add("quern package 1");
-  hash.add(document);
-  for (const ManifestFile &file : package->manifest.files) {
-    std::optional<std::string> content = read(file.path);
-    if (!content) fail(QUERN_BAD_MANIFEST, what, ": ", file.path, " is listed and cannot be read as a file of at most 4 MiB");
-    const std::string digest = hex(sha256(as_bytes(*content)));
-    if (!file.sha256.empty() && file.sha256 != digest) {
-      fail(QUERN_BAD_MANIFEST, what, ": ", file.path, " has sha256 ", digest, ", not the one listed; correct the one that is wrong");
-    }
-    hash.add(file.path);
-    hash.add(digest);
-    package->files.emplace(file.path, std::move(*content));
-  }
-  package->digest = hex(hash.finish());
-  for (const Variant &variant : package->manifest.variants) package->source(variant);  // its includes must resolve
-  return package;
-}
-
 // A file of the package, reached through no link: what is outside of the directory is not the package's.
 std::optional<std::string> read_own(const std::filesystem::path &directory, const std::filesystem::path &path) {
   std::error_code ignored;
@@ -68,30 +44,70 @@ const BuiltinFile *find_shared_header(const std::string &name) {
   return nullptr;
 }
 
-}  // namespace
-
-UnitSource Package::source(const Variant &variant) const {
+// The unit with the headers it reaches, and no others. Throws QUERN_BAD_MANIFEST if it includes what the manifest does
+// not list.
+std::shared_ptr<const UnitSource> resolve_unit(const Package &package, const std::string &path) {
   std::map<std::string, std::string> headers;
   const std::function<void(const std::string &, const std::string &)> follow = [&](const std::string &name,
                                                                                  const std::string &text) {
-    for (const std::string &include : included_names(text, manifest.id + "/" + name)) {
+    for (const std::string &include : included_names(text, package.manifest.id + "/" + name)) {
       if (headers.count(include) != 0) continue;
-      if (const auto own = files.find(include); own != files.end()) {
+      if (const auto own = package.files.find(include); own != package.files.end()) {
         headers.emplace(include, own->second);
       } else if (const BuiltinFile *shared = find_shared_header(include)) {
         headers.emplace(include, shared->content);
       } else {
-        fail(QUERN_BAD_MANIFEST, manifest.id, "/", name, " includes ", include,
+        fail(QUERN_BAD_MANIFEST, package.manifest.id, "/", name, " includes ", include,
              ", which neither its manifest lists nor Quern provides; list it in files");
       }
       follow(include, headers.at(include));
     }
   };
-  UnitSource unit{variant.unit, files.at(variant.unit), {}};
-  follow(unit.name, unit.text);
-  unit.headers.assign(headers.begin(), headers.end());
+  auto unit = std::make_shared<UnitSource>();
+  unit->name = path;
+  unit->text = package.files.at(path);
+  follow(unit->name, unit->text);
+  unit->headers.assign(headers.begin(), headers.end());
+  FieldHash hash;
+  hash.add("quern unit 1");
+  hash.add(unit->name);
+  hash.add(unit->text);
+  for (const auto &[name, content] : unit->headers) {
+    hash.add(name);
+    hash.add(content);
+  }
+  unit->digest = hex(hash.finish());
   return unit;
 }
+
+std::shared_ptr<const Package> assemble(const std::string &document, std::string origin, const ReadFile &read) {
+  auto package = std::make_shared<Package>();
+  package->origin = std::move(origin);
+  const std::string what = package->origin + "/kernel.json";
+  package->manifest = parse_manifest(document, what);
+  FieldHash hash;
+  hash.add("quern package 1");
+  hash.add(document);
+  for (const ManifestFile &file : package->manifest.files) {
+    std::optional<std::string> content = read(file.path);
+    if (!content) fail(QUERN_BAD_MANIFEST, what, ": ", file.path, " is listed and cannot be read as a file of at most 4 MiB");
+    const std::string digest = hex(sha256(as_bytes(*content)));
+    if (!file.sha256.empty() && file.sha256 != digest) {
+      fail(QUERN_BAD_MANIFEST, what, ": ", file.path, " has sha256 ", digest, ", not the one listed; correct the one that is wrong");
+    }
+    hash.add(file.path);
+    hash.add(digest);
+    package->files.emplace(file.path, std::move(*content));
+  }
+  package->digest = hex(hash.finish());
+  for (const Variant &variant : package->manifest.variants) {
+    auto &unit = package->units[variant.unit];
+    if (unit == nullptr) unit = resolve_unit(*package, variant.unit);
+  }
+  return package;
+}
+
+}  // namespace
 
 std::shared_ptr<const Package> load_package(const std::filesystem::path &directory) {
   const std::optional<std::string> document = read_text(directory / "kernel.json", kMaxFile);

@@ -16,6 +16,7 @@ struct UnitSource {
   std::string name;
   std::string text;
   std::vector<std::pair<std::string, std::string>> headers;  // include name and text, sorted; only what the unit needs
+  std::string digest;  // of all the above, 64 hex digits
 };
 
 struct Package {
@@ -24,8 +25,9 @@ struct Package {
   std::string digest;  // sha256 over the manifest and all files, 64 hex digits
   std::string origin;  // "built-in", or the directory
 
-  // Throws QUERN_BAD_MANIFEST if the unit includes what the manifest does not list.
-  UnitSource source(const Variant &variant) const;
+  std::map<std::string, std::shared_ptr<const UnitSource>> units;  // by source file
+
+  const std::shared_ptr<const UnitSource> &source(const Variant &variant) const { return units.at(variant.unit); }
   std::string kernel_name(const Variant &variant) const { return manifest.id + ":" + variant.name; }
 };
 

@@ -99,7 +99,7 @@ quern_status quern_dequantize_plan(quern_device *device, const quern_dequantize_
     need(plan, "plan");
     const DequantizeDesc read(desc);
     auto handle = std::make_unique<quern_plan>();
-    handle->plan = std::make_unique<DequantizePlan>(need(device, "device").device, read.desc);
+    handle->plan = DequantizePlan::make(need(device, "device").device, read.desc);
     *plan = handle.release();
   });
 }
@@ -114,7 +114,7 @@ quern_status quern_gemm_plan(quern_device *device, const quern_gemm_desc *desc, 
   return guard([&] {
     need(plan, "plan");
     auto handle = std::make_unique<quern_plan>();
-    handle->plan = std::make_unique<GemmPlan>(need(device, "device").device, read_struct(desc, "desc"));
+    handle->plan = GemmPlan::make(need(device, "device").device, read_struct(desc, "desc"));
     *plan = handle.release();
   });
 }
@@ -126,7 +126,7 @@ quern_status quern_gemm_run(const quern_plan *plan, const quern_gemm_args *args,
 quern_status quern_plan_workspace_size(const quern_plan *plan, int64_t size, size_t *bytes) {
   return guard([&] {
     const Plan &opened = *need(plan, "plan").plan;
-    check_size("size", size, opened.largest());
+    check_size("size", size, opened.executor().largest());
     need(bytes, "bytes") = opened.executor().workspace_bytes(size);
   });
 }

@@ -13,13 +13,7 @@ std::string CompileUnit::request() const {
   hash.add("quern request 1");
   hash.add(target.ptx ? "ptx" : "cubin");
   hash.add(target.name());
-  hash.add(source.name);
-  hash.add(source.text);
-  hash.add(static_cast<uint32_t>(source.headers.size()));
-  for (const auto &[name, content] : source.headers) {
-    hash.add(name);
-    hash.add(content);
-  }
+  hash.add(source->digest);
   hash.add(static_cast<uint32_t>(options.size()));
   for (const std::string &option : options) hash.add(option);
   hash.add(entry);

@@ -9,7 +9,7 @@
 namespace quern {
 
 struct CompileUnit {
-  UnitSource source;
+  std::shared_ptr<const UnitSource> source;
   std::vector<std::string> options;  // all of NVRTC's, in order
   Target target;
   std::string entry;

@@ -78,7 +78,7 @@ int number_before(const std::string &log, const char *pattern) {
 // The log without ptxas's report on resources: what is left is for the kernel's author.
 std::string warnings_in(const std::string &log) {
   static const std::regex report(
-      "^(ptxas )?(info +: .*| *[0-9]+ bytes stack frame.*|.*Compiling entry function.*|.*Function properties for.*|\\s*)$");
+      "^(ptxas)?[ .:]*(info +: .*|[0-9]+ bytes stack frame.*|.*Compiling entry function.*|.*Function properties for.*)?\\s*$");
   std::istringstream lines(log);
   std::string kept;
   for (std::string line; std::getline(lines, line);) {
@@ -100,7 +100,7 @@ std::vector<int> supported(Nvrtc &nvrtc) {
 Compiled compile(Nvrtc &nvrtc, const CompileUnit &unit) {
   const NvrtcApi &api = nvrtc.need();
   const auto start = std::chrono::steady_clock::now();
-  Program program(api, unit.source);
+  Program program(api, *unit.source);
   const bool good = program.compile(unit.options);
   const std::string log = program.log();
   if (!good) {
@@ -130,7 +130,7 @@ Compiled compile(Nvrtc &nvrtc, const CompileUnit &unit) {
 
 std::string nvrtc_build(Nvrtc &nvrtc) {
   const NvrtcApi &api = nvrtc.need();
-  Program program(api, {"empty.cu", "", {}});
+  Program program(api, {"empty.cu", "", {}, ""});
   std::string ptx;
   if (program.compile({"--gpu-architecture=compute_75"})) {
     const auto code = program.code(true);

@@ -60,14 +60,17 @@ ExecutorRequest request(const quern_dequantize_desc &desc, const quern_decode_po
 
 }  // namespace
 
-DequantizePlan::DequantizePlan(const std::shared_ptr<Device> &device, const quern_dequantize_desc &desc)
-    : Plan(make_executor(device, request(checked(desc, device->kind() == QUERN_DEVICE_CPU), checked_policy(desc.policy))),
-           desc.rows_max),
-      desc_(checked(desc, device->kind() == QUERN_DEVICE_CPU)),
-      policy_(checked_policy(desc.policy)),
-      on_cpu_(device->kind() == QUERN_DEVICE_CPU) {
-  desc_.kernel = desc_.target = nullptr;  // the caller's
-  desc_.policy = nullptr;
+std::unique_ptr<Plan> DequantizePlan::make(const std::shared_ptr<Device> &device, const quern_dequantize_desc &desc) {
+  const bool on_cpu = device->kind() == QUERN_DEVICE_CPU;
+  const quern_dequantize_desc full = checked(desc, on_cpu);
+  const quern_decode_policy policy = checked_policy(desc.policy);
+  std::unique_ptr<DequantizePlan> plan(new DequantizePlan(make_executor(device, request(full, policy))));
+  plan->desc_ = full;
+  plan->desc_.kernel = plan->desc_.target = nullptr;  // the caller's
+  plan->desc_.policy = nullptr;
+  plan->policy_ = policy;
+  plan->on_cpu_ = on_cpu;
+  return plan;
 }
 
 std::vector<Explanation> DequantizePlan::explain(const Device &device, const quern_dequantize_desc &desc) {

@@ -90,7 +90,7 @@ std::string explain_failure(const DispatchRequest &request, const std::vector<Re
 
 Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request) {
   const size_t run_size = request.problem.operation->run_size;
-  const int64_t maximum = request.problem.values[run_size];
+  int64_t maximum = request.problem.values[run_size];
   Dispatch result;
   std::vector<Candidate> eligible;
   for (const auto &package : catalog.packages()) {
@@ -106,11 +106,18 @@ Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request) {
   }
   std::stable_sort(eligible.begin(), eligible.end(), is_better);
 
+  // A variant forced by its own name serves the sizes it accepts; else every size must be served.
+  int64_t first = 1;
+  if (eligible.size() == 1 && request.force == eligible.front().name()) {
+    const Constraint &sizes = eligible.front().variant->accepts[run_size];
+    first = std::max<int64_t>(1, sizes.least);
+    maximum = std::min(maximum, sizes.most);
+  }
   // The best candidate can change only where some range begins or ends.
-  std::set<int64_t> starts{1};
+  std::set<int64_t> starts{first};
   for (const Candidate &candidate : eligible) {
     const Constraint &sizes = candidate.variant->accepts[run_size];
-    if (sizes.least > 1 && sizes.least <= maximum) starts.insert(sizes.least);
+    if (sizes.least > first && sizes.least <= maximum) starts.insert(sizes.least);
     if (sizes.most < maximum) starts.insert(sizes.most + 1);
   }
   int64_t uncovered = 0;

@@ -36,7 +36,9 @@ struct Refusal {
 };
 
 struct Dispatch {
-  std::vector<Choice> choices;  // by run size, without gaps from 1; empty if not all sizes can be served
+  // By run size, without gaps, from 1 to the problem's maximum, or over what a variant forced by its own name accepts; empty
+  // if some size cannot be served.
+  std::vector<Choice> choices;
   std::vector<Refusal> refusals;
   std::string failure;  // why choices is empty, one line
 };

@@ -1,5 +1,6 @@
 #include "runtime/driver_api.hpp"
 
+#include "runtime/base/environment.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/shared_library.hpp"
 
@@ -25,13 +26,15 @@ std::string why_init_failed(Result result) {
 
 std::string open_driver(Api &api) {
   std::string reason;
-  const SharedLibrary library = SharedLibrary::open("libcuda.so.1", reason);
+  const std::string chosen = read_environment().driver_path;
+  const std::string file = chosen.empty() ? "libcuda.so.1" : chosen;
+  const SharedLibrary library = SharedLibrary::open(file, reason);
   if (!library) {
-    return text("libcuda.so.1 not found (", reason, "); install the NVIDIA driver, or use the device cpu");
+    return text(file, " not found (", reason, "); install the NVIDIA driver, set QUERN_DRIVER_PATH, or use the device cpu");
   }
 #define QUERN_FIND(name, symbol, parameters)                                                              \
   api.name = reinterpret_cast<decltype(api.name)>(library.find(#symbol));                                 \
-  if (api.name == nullptr) return "libcuda.so.1 has no " #symbol "; Quern needs driver 525 (CUDA 12.0) or newer";
+  if (api.name == nullptr) return file + " has no " #symbol "; Quern needs driver 525 (CUDA 12.0) or newer";
   QUERN_DRIVER_FUNCTIONS(QUERN_FIND)
 #undef QUERN_FIND
   api.kernel_parameter_info =

@@ -70,6 +70,8 @@ class CpuExecutor final : public Executor {
       : device_(std::move(device)), run_(request.cpu_run), explanation_{cpu_explanation(request)} {}
 
   void run(void *parameters, int64_t, quern_stream) const override { run_(parameters, device_->pool()); }
+  int64_t smallest() const override { return explanation_[0].first; }
+  int64_t largest() const override { return explanation_[0].last; }
   size_t workspace_bytes(int64_t) const override { return 0; }
   const std::vector<Explanation> &explanation() const override { return explanation_; }
 
@@ -84,6 +86,8 @@ class CudaExecutor final : public Executor {
   CudaExecutor(std::shared_ptr<Device> device, const ExecutorRequest &request);
 
   void run(void *parameters, int64_t size, quern_stream stream) const override;
+  int64_t smallest() const override { return ranges_.front().choice.first; }
+  int64_t largest() const override { return ranges_.back().choice.last; }
   size_t workspace_bytes(int64_t size) const override;
   const std::vector<Explanation> &explanation() const override { return explanation_; }
 

@@ -24,6 +24,9 @@ class Executor {
   virtual ~Executor() = default;
   // `parameters` is the operation's block. No lock, no allocation.
   virtual void run(void *parameters, int64_t size, quern_stream stream) const = 0;
+  // The run sizes it serves.
+  virtual int64_t smallest() const = 0;
+  virtual int64_t largest() const = 0;
   // For runs of `size`; never shrinks as size grows.
   virtual size_t workspace_bytes(int64_t size) const = 0;
   virtual const std::vector<Explanation> &explanation() const = 0;

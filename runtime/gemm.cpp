@@ -57,11 +57,14 @@ ExecutorRequest request(const quern_gemm_desc &desc) {
 
 }  // namespace
 
-GemmPlan::GemmPlan(const std::shared_ptr<Device> &device, const quern_gemm_desc &desc)
-    : Plan(make_executor(device, request(checked(desc, device->kind() == QUERN_DEVICE_CPU))), desc.m_max),
-      desc_(checked(desc, device->kind() == QUERN_DEVICE_CPU)),
-      on_cpu_(device->kind() == QUERN_DEVICE_CPU) {
-  desc_.kernel = desc_.target = nullptr;  // the caller's strings
+std::unique_ptr<Plan> GemmPlan::make(const std::shared_ptr<Device> &device, const quern_gemm_desc &desc) {
+  const bool on_cpu = device->kind() == QUERN_DEVICE_CPU;
+  const quern_gemm_desc full = checked(desc, on_cpu);
+  std::unique_ptr<GemmPlan> plan(new GemmPlan(make_executor(device, request(full))));
+  plan->desc_ = full;
+  plan->desc_.kernel = plan->desc_.target = nullptr;  // the caller's strings
+  plan->on_cpu_ = on_cpu;
+  return plan;
 }
 
 std::vector<Explanation> GemmPlan::explain(const Device &device, const quern_gemm_desc &desc) {

@@ -7,8 +7,9 @@
 namespace quern {
 
 void Plan::check_run(int64_t size, const char *size_name, const void *workspace, size_t workspace_bytes) const {
-  if (size < 1 || size > largest_) {
-    fail(QUERN_INVALID_ARGUMENT, size_name, " is ", size, "; this plan runs 1 to ", largest_);
+  if (size < executor_->smallest() || size > executor_->largest()) {
+    fail(QUERN_INVALID_ARGUMENT, size_name, " is ", size, "; this plan runs ", executor_->smallest(), " to ",
+         executor_->largest());
   }
   const size_t needed = executor_->workspace_bytes(size);
   if (workspace_bytes < needed) {

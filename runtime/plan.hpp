@@ -10,10 +10,9 @@ namespace quern {
 class Plan {
  public:
   virtual ~Plan() = default;
-  Plan(std::unique_ptr<Executor> executor, int64_t largest) : executor_(std::move(executor)), largest_(largest) {}
+  explicit Plan(std::unique_ptr<Executor> executor) : executor_(std::move(executor)) {}
 
   const Executor &executor() const { return *executor_; }
-  int64_t largest() const { return largest_; }  // run size
 
  protected:
   // The workspace that a run of this size needs is there. Throws QUERN_INVALID_ARGUMENT or QUERN_BUFFER_TOO_SMALL.
@@ -21,30 +20,35 @@ class Plan {
 
  private:
   std::unique_ptr<Executor> executor_;
-  int64_t largest_;
 };
 
 class GemmPlan final : public Plan {
  public:
-  GemmPlan(const std::shared_ptr<Device> &device, const quern_gemm_desc &desc);
+  // Throws as quern_gemm_plan() says.
+  static std::unique_ptr<Plan> make(const std::shared_ptr<Device> &device, const quern_gemm_desc &desc);
   void run(const quern_gemm_args &args, quern_stream stream) const;
   static std::vector<Explanation> explain(const Device &device, const quern_gemm_desc &desc);
 
  private:
-  quern_gemm_desc desc_;  // with its defaults filled in
-  bool on_cpu_;
+  using Plan::Plan;
+
+  quern_gemm_desc desc_{};  // with its defaults filled in
+  bool on_cpu_ = false;
 };
 
 class DequantizePlan final : public Plan {
  public:
-  DequantizePlan(const std::shared_ptr<Device> &device, const quern_dequantize_desc &desc);
+  // Throws as quern_dequantize_plan() says.
+  static std::unique_ptr<Plan> make(const std::shared_ptr<Device> &device, const quern_dequantize_desc &desc);
   void run(const quern_dequantize_args &args, quern_stream stream) const;
   static std::vector<Explanation> explain(const Device &device, const quern_dequantize_desc &desc);
 
  private:
-  quern_dequantize_desc desc_;
-  quern_decode_policy policy_;
-  bool on_cpu_;
+  using Plan::Plan;
+
+  quern_dequantize_desc desc_{};
+  quern_decode_policy policy_{};
+  bool on_cpu_ = false;
 };
 
 // Checks that descriptors and runs share; each throws QUERN_INVALID_ARGUMENT naming the field.

@@ -23,6 +23,7 @@ Environment read_environment() {
   env.offline = variable("QUERN_OFFLINE");
   env.jit = variable("QUERN_JIT");
   env.nvrtc_path = variable("QUERN_NVRTC_PATH");
+  env.driver_path = variable("QUERN_DRIVER_PATH");
   env.log = variable("QUERN_LOG");
   env.threads = variable("QUERN_THREADS");
   env.xdg_cache_home = variable("XDG_CACHE_HOME");

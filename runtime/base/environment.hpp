@@ -13,6 +13,7 @@ struct Environment {
   std::string offline;       // QUERN_OFFLINE
   std::string jit;           // QUERN_JIT: allow, forbid
   std::string nvrtc_path;    // QUERN_NVRTC_PATH
+  std::string driver_path;   // QUERN_DRIVER_PATH
   std::string log;           // QUERN_LOG: off, error, warn, info, debug
   std::string threads;       // QUERN_THREADS
   std::string xdg_cache_home, home, cuda_home, cuda_path, library_path;

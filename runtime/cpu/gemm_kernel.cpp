@@ -122,7 +122,7 @@ void add_block(const GemmParams &p, const GemmTile &tile, int64_t block, Workspa
 
 // Up to kScaleBlocks blocks.
 void add_blocks(const GemmParams &p, const GemmTile &tile, int64_t block, int64_t end, Workspace &work) {
-  read_scales(work.rows, block, work.columns);
+  read_scales(work.rows, block + kScaleBlocks, work.columns);
 #if HWY_TARGET != HWY_SCALAR
   while (tile.rows == 1 && block < end) {
     const int blocks = end - block < kBlocksAbreast ? static_cast<int>(end - block) : kBlocksAbreast;
@@ -184,6 +184,7 @@ void gemm_tile(const GemmParams &p, const GemmTile &tile) {
   memset(work.x, 0, sizeof work.x);
   for (float &one : work.ones) one = 1.0f;
   memset(work.totals, 0, bytes);
+  read_scales(work.rows, 0, work.columns);
 
   for (int64_t block = 0; block < work.rows.row_blocks;) {
     memset(work.sums, 0, bytes);

@@ -39,7 +39,7 @@ struct WeightRows {
   uint32_t zero_scale;  // f32 bits of scale byte 0
   int64_t block_offsets[kTileColumns];
   int64_t scale_offsets[kTileColumns];
-  alignas(64) uint32_t scale_words[kTileColumns];
+  alignas(64) uint32_t scale_words[2][kTileColumns];  // of the scale blocks at hand and the next
 };
 
 HWY_INLINE void open_rows(const GemmParams &p, const GemmTile &tile, WeightRows &rows) {
@@ -54,9 +54,14 @@ HWY_INLINE void open_rows(const GemmParams &p, const GemmTile &tile, WeightRows 
   }
 }
 
-// Once every kScaleBlocks blocks: their scale bytes, the first in the lowest byte, and a hint to fetch blocks to come.
+HWY_INLINE int scale_slot(int64_t block) { return static_cast<int>(block / kScaleBlocks % 2); }
+
+// The scale bytes of kScaleBlocks blocks, the first in the lowest byte, and a hint to fetch blocks to come. To be
+// called as many blocks ahead: a vector load close behind the narrow stores would wait for them to leave the core.
 HWY_INLINE void read_scales(WeightRows &rows, int64_t block, int columns) {
   const int64_t left = rows.row_blocks - block;
+  if (left <= 0) return;
+  uint32_t *words = rows.scale_words[scale_slot(block)];
   for (int i = 0; i < columns; ++i) {
     const uint8_t *bytes = rows.scales + rows.scale_offsets[i] + block;
     uint32_t word = 0;
@@ -65,7 +70,7 @@ HWY_INLINE void read_scales(WeightRows &rows, int64_t block, int columns) {
     } else {
       for (int b = 0; b < left; ++b) word |= static_cast<uint32_t>(bytes[b]) << 8 * b;
     }
-    rows.scale_words[i] = word;
+    words[i] = word;
   }
   if (left <= kPrefetchBlocks) return;
   for (int i = 0; i < columns; ++i) {
@@ -78,7 +83,7 @@ HWY_INLINE bool decode_scales(const WeightRows &rows, int64_t block, int columns
   const Words d;
   auto largest = hn::Zero(d);
   for (int i = 0; i < columns; i += kLanes) {
-    const auto words = hn::Load(d, rows.scale_words + i);
+    const auto words = hn::Load(d, rows.scale_words[scale_slot(block)] + i);
     const auto bytes = hn::And(hn::ShiftRightSame(words, static_cast<int>(block % kScaleBlocks) * 8), hn::Set(d, 255u));
     auto bits = hn::ShiftLeft<23>(bytes);
     bits = hn::IfThenElse(hn::Eq(bytes, hn::Zero(d)), hn::Set(d, rows.zero_scale), bits);

@@ -88,7 +88,8 @@ QUERN_HOST_DEVICE float decode_mxfp4(uint32_t nibble, float scale, uint32_t byte
   if (policy.canonical_zero && nibble == 8u) nibble = 0u;
   if (byte == 255u && policy.scale_nan == kScaleNanPropagate) return f32_from_bits(0x7fc00000u);
   const float element = e2m1_to_f32(nibble);
-  return (byte == 255u && policy.scale_nan == kScaleNanLdexp ? element * 2.0f : element) * scale;
+  const float value = (byte == 255u && policy.scale_nan == kScaleNanLdexp ? element * 2.0f : element) * scale;
+  return value == value ? value : f32_from_bits(0x7fc00000u);  // processors differ in the sign of 0 * infinity
 }
 
 }  // namespace quern

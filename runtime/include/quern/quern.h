@@ -305,7 +305,8 @@ typedef struct quern_dequantize_desc {
   int64_t scales_stride; /* bytes from row to row; 0: k / 32 */
   int64_t dst_stride;    /* elements from row to row; 0: k. CUDA: a multiple of 16 bytes */
   const quern_decode_policy *policy; /* NULL: OCP */
-  const char *kernel; /* NULL, or "package" or "package:variant": use that one or fail. Beats QUERN_KERNEL_FORCE. */
+  const char *kernel; /* NULL, or "package" or "package:variant": use that one or fail. Beats QUERN_KERNEL_FORCE.
+                       A variant named so serves only the sizes it accepts. */
   const char *target; /* NULL, or "compute_80" and the like: compile to PTX for it and let the driver finish (CUDA only) */
 } quern_dequantize_desc;
 #define QUERN_DEQUANTIZE_DESC_INIT {sizeof(quern_dequantize_desc), QUERN_FORMAT_MXFP4, (quern_dtype)0, 0, 0, 0, 0, 0, NULL, NULL, NULL}
@@ -368,8 +369,8 @@ typedef struct quern_gemm_args {
 /* Make Y[m, n] = sum over k of X[m, k] * W[n, k], plus bias[n], ready to run for every M from 1 to m_max. W is what
  * quern_dequantize gives in f32: exact, scale byte 255 is NaN, magnitudes of 2^128 and more are infinite. Products are exact, sums are
  * f32, the bias is added in f32, and the result is rounded once to y_dtype.
- * Error, against the same product in f64: |Y - ref| <= u(y) + 1e-5 * sum over k of |X * W|, where u(y) is one unit in the last place of
- * ref in y_dtype. The same bits from run to run. NaN and infinity in X and W propagate as in IEEE arithmetic.
+ * Error, against the same product in f64: |Y - ref| <= u(y) + 1e-5 * sum over k of |X * W|, where u(y) is one unit in
+ * the last place of ref in y_dtype, wherever that sum is finite in f32. The same bits from run to run. NaN and infinity in X and W propagate as in IEEE arithmetic.
  * Returns as quern_dequantize_plan(). Since 0.1. */
 QUERN_API quern_status quern_gemm_plan(quern_device *device, const quern_gemm_desc *desc, quern_plan **plan);
 
