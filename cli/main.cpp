@@ -1,0 +1,224 @@
+// The command line: what may be said, which verb it means, and how every failure ends. The only file that knows CLI11.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <new>
+#include <string>
+
+#include "cli/failure.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/output.hpp"
+#include "cli/verbs.hpp"
+
+namespace quern::cli {
+namespace {
+
+using Action = std::function<ExitCode()>;
+
+const CLI::IsMember kFloats({"bf16", "f16", "f32"});
+const CLI::IsMember kHalves({"bf16", "f16"});
+const char *const kDevice = "cpu, cuda:N, or auto for the first GPU and else the CPU";
+
+// Everything the parser writes to. The verbs' options live as long as the program, so actions may refer to them.
+struct CommandLine {
+  GlobalOptions global;
+  InfoOptions info;
+  KernelsShowOptions kernels_show;
+  KernelsCheckOptions kernels_check;
+  ExplainOptions explain;
+  PrefetchOptions prefetch;
+  CacheScanOptions cache_scan;
+  CachePruneOptions cache_prune;
+  DequantizeOptions dequantize;
+  GemmOptions gemm;
+  InspectOptions inspect;
+  SelftestOptions selftest;
+  Action action;
+};
+
+void add_global_options(CLI::App &app, GlobalOptions &global) {
+  app.add_option("--cache-dir", global.cache_dir, "where compiled kernels are kept (QUERN_CACHE_DIR)");
+  app.add_option("--kernel-path", global.kernel_path,
+                 "directories of kernel packages, ':' between (QUERN_KERNEL_PATH)");
+  app.add_flag("--offline", global.offline, "never touch the network");
+  app.add_option("--jit", global.jit, "allow or forbid compiling (QUERN_JIT)")
+      ->check(CLI::IsMember({"allow", "forbid"}));
+  app.add_flag("--json", global.json, "print one JSON object");
+  app.add_flag("-q,--quiet", global.quiet, "no progress, no summary");
+  app.add_flag("-v,--verbose", global.verbose, "log to stderr what is decided; twice: everything");
+}
+
+// A verb whose action is one function of the global options and its own.
+template <typename Options>
+CLI::App *add_verb(CLI::App &parent, CommandLine &line, const char *name, const char *description,
+                   ExitCode (*run)(const GlobalOptions &, const Options &), Options &options) {
+  CLI::App *verb = parent.add_subcommand(name, description);
+  verb->callback(
+      [&line, &options, run] { line.action = [&line, &options, run] { return run(line.global, options); }; });
+  return verb;
+}
+
+CLI::App *add_verb(CLI::App &parent, CommandLine &line, const char *name, const char *description,
+                   ExitCode (*run)(const GlobalOptions &)) {
+  CLI::App *verb = parent.add_subcommand(name, description);
+  verb->callback([&line, run] { line.action = [&line, run] { return run(line.global); }; });
+  return verb;
+}
+
+void add_kernels(CLI::App &app, CommandLine &line) {
+  CLI::App *kernels = app.add_subcommand("kernels", "list, show and check kernel packages")->require_subcommand(1);
+  add_verb(*kernels, line, "list", "every variant of every package", run_kernels_list);
+  CLI::App *show =
+      add_verb(*kernels, line, "show", "one package with its manifest", run_kernels_show, line.kernels_show);
+  show->add_option("ID", line.kernels_show.id, "package or package:variant")->required();
+  CLI::App *check = add_verb(*kernels, line, "check", "compile the package in a directory, as its author would want",
+                             run_kernels_check, line.kernels_check);
+  check->add_option("DIR", line.kernels_check.directory, "directory of kernel.json")->required();
+  check->add_option("--arch", line.kernels_check.archs, "sm_80,sm_90a, native, or all (default)");
+}
+
+void add_explain(CLI::App &app, CommandLine &line) {
+  ExplainOptions &options = line.explain;
+  CLI::App *explain = app.add_subcommand("explain", "which kernel a problem gets, and why not the others");
+  explain->require_subcommand(1);
+  CLI::App *gemm = add_verb(*explain, line, "gemm", "Y[m, n] = X[m, k] W[n, k]", run_explain_gemm, options);
+  CLI::App *dequantize = add_verb(*explain, line, "dequantize", "dst[rows, k]", run_explain_dequantize, options);
+  for (CLI::App *verb : {gemm, dequantize}) {
+    CLI::Option *device = verb->add_option("--device", options.device, kDevice);
+    verb->add_option("--arch", options.arch, "an architecture without hardware, as sm_90a")->excludes(device);
+    verb->add_option("--k", options.k, "elements in a row")->required()->check(CLI::PositiveNumber);
+    verb->add_option("--policy", options.policy, "how scale bytes 0 and 255 are read (default ocp)");
+  }
+  gemm->add_option("--m", options.m, "largest M (default 1)")->check(CLI::PositiveNumber);
+  gemm->add_option("--n", options.n, "rows of W")->required()->check(CLI::PositiveNumber);
+  gemm->add_option("--x-dtype", options.x_dtype, "bf16 (default) or f16")->check(kHalves);
+  gemm->add_option("--y-dtype", options.y_dtype, "bf16 (default) or f16")->check(kHalves);
+  gemm->add_option("--bias-dtype", options.bias_dtype, "none (default), bf16, f16 or f32")
+      ->check(CLI::IsMember({"none", "bf16", "f16", "f32"}));
+  dequantize->add_option("--rows", options.rows, "rows (default 1)")->check(CLI::PositiveNumber);
+  dequantize->add_option("--dst-dtype", options.dst_dtype, "bf16 (default), f16 or f32")->check(kFloats);
+}
+
+void add_cache(CLI::App &app, CommandLine &line) {
+  CLI::App *cache = app.add_subcommand("cache", "see and clean the cache of compiled kernels")->require_subcommand(1);
+  CLI::App *scan = add_verb(*cache, line, "scan", "verify and list every entry", run_cache_scan, line.cache_scan);
+  scan->add_option("--sort", line.cache_scan.sort, "size, used (default) or created")
+      ->check(CLI::IsMember({"size", "used", "created"}));
+  scan->add_option("--filter", line.cache_scan.filter, "part of a kernel's name, a target, a state or a key");
+  CachePruneOptions &options = line.cache_prune;
+  CLI::App *prune =
+      add_verb(*cache, line, "prune", "remove stale, damaged and, if told to, other entries", run_cache_prune, options);
+  prune->add_option("--older-than", options.older_than, "not used for so long: 30d, 12h");
+  prune->add_option("--max-size", options.max_size, "keep the last used up to so much: 5GiB, 500MB");
+  prune->add_option("--arch", options.arch, "only entries for this architecture");
+  prune->add_option("--kernel", options.kernel, "only entries of this package");
+  prune->add_flag("--all", options.all, "every entry selected");
+  prune->add_flag("--dry-run", options.dry_run, "remove nothing, say what would go");
+  prune->add_flag("-y,--yes", options.yes, "do not ask at a terminal");
+  add_verb(*cache, line, "path", "print the directory", run_cache_path);
+}
+
+void add_tensor_verbs(CLI::App &app, CommandLine &line) {
+  DequantizeOptions &d = line.dequantize;
+  CLI::App *dequantize =
+      add_verb(app, line, "dequantize", "a checkpoint with MXFP4 tensors to one without", run_dequantize, d);
+  dequantize->add_option("IN", d.input, "a .safetensors file, or a directory of them with its index")->required();
+  dequantize->add_option("-o,--output", d.output, "the file or directory to write")->required();
+  dequantize->add_option("--dtype", d.dtype, "bf16 (default), f16 or f32")->check(kFloats);
+  dequantize->add_option("--device", d.device, kDevice);
+  dequantize->add_option("--policy", d.policy, "how scale bytes 0 and 255 are read (default ocp)");
+  dequantize->add_flag("--keep-rows", d.keep_rows, "experts as [E, R, K], not as [E, K, R] as transformers holds them");
+
+  GemmOptions &g = line.gemm;
+  CLI::App *gemm = add_verb(app, line, "gemm", "y = x W^T + bias from files to a file", run_gemm, g);
+  gemm->add_option("--weights", g.weights, "FILE:TENSOR, with @e for expert e of a stack")->required();
+  gemm->add_option("--x", g.x, "FILE:TENSOR, [M, K] in BF16 or F16")->required();
+  gemm->add_option("--bias", g.bias, "FILE:TENSOR, [N]");
+  gemm->add_option("-o,--output", g.output, "FILE or FILE:TENSOR (default y)")->required();
+  gemm->add_option("--dtype", g.dtype, "of y: bf16 or f16 (default: as x)")->check(kHalves);
+  gemm->add_option("--device", g.device, kDevice);
+
+  CLI::App *inspect =
+      add_verb(app, line, "inspect", "the tensors of a checkpoint, and which are MXFP4", run_inspect, line.inspect);
+  inspect->add_option("FILE", line.inspect.input, "a .safetensors file, or a directory of them")->required();
+}
+
+void add_verbs(CLI::App &app, CommandLine &line) {
+  add_verb(app, line, "info", "this machine: device, driver, compiler, cache, packages", run_info, line.info)
+      ->add_option("--device", line.info.device, kDevice);
+  add_kernels(app, line);
+  add_explain(app, line);
+  CLI::App *prefetch =
+      add_verb(app, line, "prefetch", "compile into the cache what plans will need", run_prefetch, line.prefetch);
+  prefetch->add_option("--arch", line.prefetch.archs, "sm_80,sm_90a, all, or native (default)");
+  prefetch->add_option("--package", line.prefetch.packages, "only these packages (default: all)");
+  prefetch->add_option("--jobs", line.prefetch.jobs, "compiles at once (default: one per core)")
+      ->check(CLI::NonNegativeNumber);
+  add_cache(app, line);
+  add_tensor_verbs(app, line);
+  SelftestOptions &s = line.selftest;
+  CLI::App *selftest =
+      add_verb(app, line, "selftest", "hold every kernel to its contract on this machine", run_selftest, s);
+  selftest->add_option("--device", s.device, kDevice);
+  selftest->add_option("--kernel", s.kernel, "only this package or package:variant");
+  selftest->add_flag("--quick", s.quick, "fewer types, small shapes only");
+  add_verb(app, line, "version", "print the version", run_version);
+}
+
+std::string exit_code_help() {
+  std::string help = "Exit codes:\n";
+  for (const ExitCodeMeaning &row : kExitCodes)
+    help += text("  ", row.code, row.code < 10 ? "    " : "  ", row.meaning, "\n");
+  return help;
+}
+
+ExitCode report(ExitCode code, std::string message) {
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  std::fprintf(stderr, "quern: %s\n", message.c_str());
+  return code;
+}
+
+ExitCode run(const CommandLine &line) {
+  try {
+    return line.action();
+  } catch (const Failure &failure) {
+    return report(failure.code(), failure.what());
+  } catch (const host::StatusError &error) {
+    if (line.global.verbose > 0 && !error.log().empty()) std::fprintf(stderr, "%s\n", error.log().c_str());
+    return report(exit_code(error.status()), error.what());
+  } catch (const Interrupted &) {
+    return kInterrupted;
+  } catch (const std::bad_alloc &) {
+    return report(kFailed, "out of memory");
+  } catch (const std::exception &error) {
+    return report(kFailed, error.what());
+  }
+}
+
+ExitCode parse_and_run(int argc, const char *const *argv) {
+  CLI::App app("quern: kernels for microscaling FP4, found, compiled and launched at run time", "quern");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer(exit_code_help());
+  CommandLine line;
+  add_global_options(app, line.global);
+  add_verbs(app, line);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp &) {
+    std::fputs(app.help().c_str(), stdout);
+    return kDone;
+  } catch (const CLI::ParseError &error) {
+    return report(kUsage, text(error.what(), "; 'quern --help' tells what can be said"));
+  }
+  return run(line);
+}
+
+}  // namespace
+}  // namespace quern::cli
+
+int main(int argc, char **argv) {
+  quern::cli::install_interrupt_handler();
+  return quern::cli::parse_and_run(argc, argv);
+}

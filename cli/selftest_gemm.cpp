@@ -1,0 +1,202 @@
+// GEMM held to the bound in quern.h against the same product in f64, and bit for bit where the result is exact.
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "cli/failure.hpp"
+#include "cli/float_format.hpp"
+#include "cli/guarded_memory.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/selftest_gemm_case.hpp"
+#include "cli/selftest_subject.hpp"
+
+namespace quern::cli {
+namespace {
+
+constexpr quern_dtype kNoBias = static_cast<quern_dtype>(0);
+
+// The error over its bound: up to 0.5 is correctly rounded, above 1 is wrong.
+double error_ratio(double got, double result, double magnitude, const GemmCase &test) {
+  if (std::isnan(result) || std::isnan(got)) return std::isnan(result) == std::isnan(got) ? 0 : INFINITY;
+  if (test.data == GemmData::kIntegers) return got == round_to(result, test.y_dtype) ? 0 : INFINITY;
+  const double bound = unit_in_last_place(result, test.y_dtype) + 1e-5 * magnitude;
+  if (std::isinf(got)) {
+    const bool may_overflow = std::fabs(result) + bound >= overflow_threshold(test.y_dtype);
+    if (!may_overflow || std::signbit(got) != std::signbit(result)) return INFINITY;
+    return got == round_to(result, test.y_dtype) ? 0 : 1;
+  }
+  return std::isinf(result) ? INFINITY : std::fabs(got - result) / bound;
+}
+
+class GemmRun {
+ public:
+  GemmRun(const TestBench &bench, const Subject &subject, const GemmCase &test, Outcome &outcome)
+      : device_(bench.device), cpu_(bench.cpu), test_(test), outcome_(outcome) {
+    desc_.x_dtype = test.x_dtype;
+    desc_.y_dtype = test.y_dtype;
+    desc_.bias_dtype = test.bias_dtype;
+    desc_.m_max = test.largest();
+    desc_.n = test.n;
+    desc_.k = test.k;
+    desc_.x_stride = test.k + (test.strided ? 8 : 0);
+    desc_.y_stride = test.n + (test.strided ? 1 : 0);
+    desc_.blocks_stride = test.k / 2 + (test.strided ? 16 : 0);
+    desc_.scales_stride = test.k / 32 + (test.strided ? 1 : 0);
+    desc_.scale_zero = test.scale_zero;
+    desc_.kernel = subject.force_or_null();
+    desc_.target = subject.target_or_null();
+    served_ = served_sizes(bench.device, desc_, subject);
+  }
+
+  // "" or why the kernel does not take the case.
+  std::string refusal() const { return served_.ranges.empty() ? served_.reason : ""; }
+
+  // "" or what is wrong.
+  std::string run() {
+    const host::Plan plan = host::Plan::gemm(device_, desc_);
+    const GemmTensors tensors = make_tensors(test_, cpu_);
+    const auto bytes = [](int64_t count) { return static_cast<size_t>(count); };
+    const auto x = upload_rows(device_, tensors.x, bytes(test_.k * 2), bytes(desc_.x_stride * 2));
+    const auto blocks = upload_rows(device_, tensors.blocks, bytes(test_.k / 2), bytes(desc_.blocks_stride));
+    const auto scales = upload_rows(device_, tensors.scales, bytes(test_.k / 32), bytes(desc_.scales_stride));
+    const auto bias = upload_rows(device_, tensors.bias, tensors.bias.size(), tensors.bias.size());
+    const host::DeviceMemory workspace = device_.allocate(plan.workspace_bytes(test_.largest()));
+
+    quern_gemm_args args = QUERN_GEMM_ARGS_INIT;
+    args.x = x.get();
+    args.blocks = blocks.get();
+    args.scales = scales.get();
+    args.bias = test_.bias_dtype == kNoBias ? nullptr : bias.get();
+    args.workspace = workspace.get();
+    args.workspace_bytes = workspace.bytes();
+    for (const int64_t size : test_.sizes) {
+      if (!served_.has(size)) continue;
+      check_interrupt();
+      args.m = size;
+      const std::string wrong = run_size(plan, args, tensors);
+      ++outcome_.cases;
+      if (!wrong.empty()) return text("M ", size, ", ", test_.text(), ": ", wrong);
+    }
+    return "";
+  }
+
+ private:
+  std::string run_size(const host::Plan &plan, quern_gemm_args args, const GemmTensors &tensors) {
+    const int64_t elements = (args.m - 1) * desc_.y_stride + test_.n;
+    GuardedMemory y(device_, static_cast<size_t>(elements) * 2, test_.strided ? 2 : 0);
+    args.y = y.get();
+    plan.run(args);
+    device_.synchronize();
+    if (!y.fetch()) return "memory outside y was written";
+    const std::vector<std::byte> first(y.data(), y.data() + elements * 2);
+    std::string wrong = compare(first.data(), args.m, tensors);
+    if (!wrong.empty()) return wrong;
+
+    y.poison();
+    plan.run(args);
+    device_.synchronize();
+    y.fetch();
+    return std::memcmp(first.data(), y.data(), first.size()) == 0 ? "" : "a second run gave other bits";
+  }
+
+  std::string compare(const std::byte *y, int64_t m, const GemmTensors &tensors) {
+    for (int64_t row = 0; row < m; ++row) {
+      for (int64_t column = 0; column < desc_.y_stride; ++column) {
+        const int64_t at = row * desc_.y_stride + column;
+        if (column >= test_.n) {
+          if (row + 1 < m && !poisoned(y, at)) return text("memory behind row ", row, " was written");
+          continue;
+        }
+        const auto index = static_cast<size_t>(row * test_.n + column);
+        const double got = load(y, at, test_.y_dtype);
+        const double ratio =
+            poisoned(y, at) ? INFINITY : error_ratio(got, tensors.result[index], tensors.magnitude[index], test_);
+        outcome_.worst = std::max(outcome_.worst, ratio);
+        if (!(ratio <= 1)) {
+          return text("y[", row, ", ", column, "] is ", got, poisoned(y, at) ? " (not written)" : "", ", not ",
+                      tensors.result[index], "; the error is ", ratio, " of its bound");
+        }
+      }
+    }
+    return "";
+  }
+
+  static bool poisoned(const std::byte *y, int64_t at) {
+    return y[at * 2] == GuardedMemory::kPoison && y[at * 2 + 1] == GuardedMemory::kPoison;
+  }
+
+  const host::Device &device_;
+  const host::Device &cpu_;
+  const GemmCase &test_;
+  Outcome &outcome_;
+  quern_gemm_desc desc_ = QUERN_GEMM_DESC_INIT;
+  Served served_;
+};
+
+void add_small_cases(int64_t n, int64_t k, const std::vector<int64_t> &sizes, bool quick,
+                     std::vector<GemmCase> &cases) {
+  constexpr quern_dtype kBf16 = QUERN_DTYPE_BF16, kF16 = QUERN_DTYPE_F16, kF32 = QUERN_DTYPE_F32;
+  constexpr quern_scale_zero kExact = QUERN_SCALE_ZERO_EXACT, kFlush = QUERN_SCALE_ZERO_FLUSH;
+  for (const quern_dtype x : {kBf16, kF16}) {
+    for (const quern_dtype y : {kBf16, kF16}) {
+      for (const quern_dtype bias : {kNoBias, kF32, kF16, kBf16}) {
+        if (quick && (x != y || bias == kF16)) continue;
+        cases.push_back({GemmData::kRandom, n, k, sizes, x, y, bias, kExact, false});
+      }
+      cases.push_back({GemmData::kIntegers, n, k, sizes, x, y, kF32, kExact, true});
+    }
+    cases.push_back({GemmData::kWide, n, k, sizes, x, kBf16, kNoBias, kExact, false});
+    for (const quern_scale_zero zero : {kExact, kFlush}) {
+      cases.push_back({GemmData::kCorners, n, k, sizes, x, kBf16, kNoBias, zero, false});
+    }
+  }
+}
+
+std::vector<GemmCase> make_cases(const TestBench &bench, const Subject &subject) {
+  constexpr quern_dtype kBf16 = QUERN_DTYPE_BF16;
+  constexpr int64_t kQuickProducts = 20'000'000;
+  std::vector<TestShape> shapes = subject.shapes;
+  if (shapes.empty()) shapes = {{1, 64, 32}, {17, 192, 96}, {65, 320, 2880}};
+  // A kernel may ask for large multiples: the smallest of its own shapes is sure to be one it takes.
+  const TestShape small = *std::min_element(
+      shapes.begin(), shapes.end(), [](const TestShape &a, const TestShape &b) { return a.n * a.k < b.n * b.k; });
+  const std::vector<int64_t> sizes = subject.clip({1, 7, 9, 17, 65});
+  std::vector<GemmCase> cases;
+  add_small_cases(small.n, small.k, sizes, bench.quick, cases);
+  for (const auto &[n, k] : {std::pair<int64_t, int64_t>{1, 32}, {63, 96}, {130, 160}}) {
+    cases.push_back({GemmData::kRandom, n, k, sizes, kBf16, kBf16, QUERN_DTYPE_F32, QUERN_SCALE_ZERO_EXACT, true});
+  }
+  for (const TestShape &shape : shapes) {
+    const std::vector<int64_t> size = {std::clamp(shape.size, subject.least, subject.most)};
+    if (bench.quick && size[0] * shape.n * shape.k > kQuickProducts) continue;
+    for (const GemmData data : {GemmData::kRandom, GemmData::kIntegers}) {
+      cases.push_back({data, shape.n, shape.k, size, kBf16, kBf16, QUERN_DTYPE_F32, QUERN_SCALE_ZERO_EXACT, false});
+    }
+  }
+  return cases;
+}
+
+}  // namespace
+
+Outcome test_gemm(const TestBench &bench, const Subject &subject) {
+  Outcome outcome;
+  std::string first_refusal;
+  for (const GemmCase &test : make_cases(bench, subject)) {
+    check_interrupt();
+    bench.progress.move(text(subject.kernel, " ", subject.target, ": ", test.text()));
+    std::string refused;
+    try {
+      GemmRun run(bench, subject, test, outcome);
+      refused = run.refusal();
+      if (refused.empty()) outcome.failure = run.run();
+    } catch (const host::StatusError &error) {
+      (error.status() == QUERN_UNSUPPORTED ? refused : outcome.failure) = error.what();
+    }
+    if (!outcome.failure.empty()) return outcome;
+    if (first_refusal.empty()) first_refusal = refused;
+  }
+  if (outcome.cases == 0) outcome.refused = first_refusal;
+  return outcome;
+}
+
+}  // namespace quern::cli

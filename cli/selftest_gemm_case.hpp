@@ -1,0 +1,41 @@
+// Problems for testing a GEMM, with their exact answers in f64.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <quern/quern.hpp>
+
+namespace quern::cli {
+
+// What the tensors hold.
+enum class GemmData {
+  kRandom,    // as in a model
+  kWide,      // scales from 2^-40 to 2^40: one block outweighs the rest
+  kIntegers,  // every partial sum is exact in f32, so the result is exact but for its one rounding
+  kCorners,   // scale bytes 0, 1, 128, 254 and 255; each row of X picks one element of each row of W
+};
+
+struct GemmCase {
+  GemmData data;
+  int64_t n, k;
+  std::vector<int64_t> sizes;  // M
+  quern_dtype x_dtype, y_dtype, bias_dtype;
+  quern_scale_zero scale_zero;
+  bool strided;  // with room between rows, and y aligned to its type only
+
+  int64_t largest() const { return sizes.back(); }
+  std::string text() const;
+};
+
+struct GemmTensors {
+  std::vector<std::byte> x, blocks, scales, bias;
+  // Of every element of Y: the result in f64, and the sum of |x * w|.
+  std::vector<double> result, magnitude;
+};
+
+GemmTensors make_tensors(const GemmCase &test, const host::Device &cpu);
+
+}  // namespace quern::cli

@@ -1,0 +1,83 @@
+// What `quern selftest` tests: a kernel on a device, compiled for it or, through PTX, for the least it claims.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <quern/quern.hpp>
+
+#include "cli/progress.hpp"
+
+namespace quern::cli {
+
+struct TestShape {
+  int64_t size;  // M of a GEMM, rows of a dequantization
+  int64_t n, k;
+};
+
+struct Subject {
+  std::string operation;                // "gemm", "dequantize"
+  std::string kernel;                   // "package:variant"; "cpu" for the CPU's own
+  std::string force;                    // what a plan is told to use; "" for the CPU
+  std::string target;                   // "compute_80"; "" compiles for the device itself
+  int64_t least = 1, most = INT64_MAX;  // sizes that the kernel accepts
+  std::vector<TestShape> shapes;        // of its manifest
+
+  const char *force_or_null() const { return force.empty() ? nullptr : force.c_str(); }
+  const char *target_or_null() const { return target.empty() ? nullptr : target.c_str(); }
+  bool is_cpu() const { return force.empty(); }
+  // Sizes from `wanted` that the kernel accepts, with its own limits.
+  std::vector<int64_t> clip(std::vector<int64_t> wanted) const;
+};
+
+// filter: "", a package, or package:variant.
+std::vector<Subject> find_subjects(const host::Hub &hub, const host::Device &device, const std::string &filter);
+
+// What came of testing one subject.
+struct Outcome {
+  int64_t cases = 0;
+  double worst = 0;     // error divided by its bound
+  std::string failure;  // "" if all passed
+  std::string refused;  // why no case could run here
+};
+
+struct TestBench {
+  const host::Device &device;
+  const host::Device &cpu;
+  bool quick;
+  Progress &progress;
+};
+
+// The sizes for which a plan would use the subject, or why none.
+struct Served {
+  std::vector<std::pair<int64_t, int64_t>> ranges;
+  std::string reason;
+
+  bool has(int64_t size) const {
+    return std::any_of(ranges.begin(), ranges.end(),
+                       [&](const auto &range) { return range.first <= size && size <= range.second; });
+  }
+};
+
+template <typename Desc>
+Served served_sizes(const host::Device &device, const Desc &desc, const Subject &subject) {
+  if (subject.is_cpu()) return {{{1, INT64_MAX}}, ""};
+  Served served{{}, "another kernel is preferred for these sizes"};
+  device.explain(desc, [&](const quern_candidate &candidate) {
+    if (subject.kernel != candidate.kernel) return;
+    if (candidate.chosen) {
+      served.ranges.emplace_back(candidate.first, candidate.last);
+    } else {
+      served.reason = candidate.reason;
+    }
+  });
+  return served;
+}
+
+Outcome test_gemm(const TestBench &bench, const Subject &subject);
+Outcome test_dequantize(const TestBench &bench, const Subject &subject);
+
+}  // namespace quern::cli

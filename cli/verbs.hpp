@@ -1,0 +1,90 @@
+// The verbs: what main.cpp parses for each, and the function that does it. A function prints to stdout only once all
+// has gone well, returns the exit code, and throws Failure or quern::host::StatusError otherwise.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/exit_code.hpp"
+#include "cli/global_options.hpp"
+
+namespace quern::cli {
+
+ExitCode run_version(const GlobalOptions &global);
+
+struct InfoOptions {
+  std::string device;
+};
+ExitCode run_info(const GlobalOptions &global, const InfoOptions &options);
+
+ExitCode run_kernels_list(const GlobalOptions &global);
+
+struct KernelsShowOptions {
+  std::string id;  // "package" or "package:variant"
+};
+ExitCode run_kernels_show(const GlobalOptions &global, const KernelsShowOptions &options);
+
+struct KernelsCheckOptions {
+  std::string directory;
+  std::string archs;
+};
+ExitCode run_kernels_check(const GlobalOptions &global, const KernelsCheckOptions &options);
+
+struct ExplainOptions {
+  std::string device, arch;
+  int64_t m = 1, n = 0, k = 0, rows = 1;
+  std::string x_dtype = "bf16", y_dtype = "bf16", bias_dtype = "none", dst_dtype = "bf16";
+  std::string policy = "ocp";
+};
+ExitCode run_explain_gemm(const GlobalOptions &global, const ExplainOptions &options);
+ExitCode run_explain_dequantize(const GlobalOptions &global, const ExplainOptions &options);
+
+struct PrefetchOptions {
+  std::string archs = "native";
+  std::vector<std::string> packages;
+  int32_t jobs = 0;
+};
+ExitCode run_prefetch(const GlobalOptions &global, const PrefetchOptions &options);
+
+struct CacheScanOptions {
+  std::string sort = "used";
+  std::string filter;
+};
+ExitCode run_cache_scan(const GlobalOptions &global, const CacheScanOptions &options);
+
+struct CachePruneOptions {
+  std::string older_than, max_size, arch, kernel;
+  bool all = false, dry_run = false, yes = false;
+};
+ExitCode run_cache_prune(const GlobalOptions &global, const CachePruneOptions &options);
+ExitCode run_cache_path(const GlobalOptions &global);
+
+struct DequantizeOptions {
+  std::string input, output;
+  std::string dtype = "bf16";
+  std::string device;
+  std::string policy = "ocp";
+  bool keep_rows = false;
+};
+ExitCode run_dequantize(const GlobalOptions &global, const DequantizeOptions &options);
+
+struct GemmOptions {
+  std::string weights, x, output, bias;
+  std::string dtype;  // "": as x
+  std::string device;
+};
+ExitCode run_gemm(const GlobalOptions &global, const GemmOptions &options);
+
+struct InspectOptions {
+  std::string input;
+};
+ExitCode run_inspect(const GlobalOptions &global, const InspectOptions &options);
+
+struct SelftestOptions {
+  std::string device, kernel;
+  bool quick = false;
+};
+ExitCode run_selftest(const GlobalOptions &global, const SelftestOptions &options);
+
+}  // namespace quern::cli
