@@ -1,0 +1,199 @@
+// What a warm run and a plan cost the host. Run on a machine with a GPU, or, for the library's own part alone, against the
+// stand-in driver: QUERN_DRIVER_PATH=build/lib/libfake_cuda.so build/bin/quern_bench_host
+//
+//   bare_launch   cuLaunchKernelEx of a kernel with one parameter block, in the primary context
+//   warm_run      quern_gemm_run; its excess over bare_launch is the dispatcher's cost
+//   plan_from_disk, plan_from_memory   quern_gemm_plan when the kernels are in the cache, and when they are loaded
+#include <benchmark/benchmark.h>
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include <quern/quern.h>
+
+#include "runtime/driver_api.hpp"
+
+namespace {
+
+void check(quern_status status) {
+  if (status == QUERN_OK) return;
+  std::fprintf(stderr, "%s: %s\n", quern_status_name(status), quern_last_error());
+  std::exit(1);
+}
+
+void check_driver(int result, const char *what) {
+  if (result == 0) return;
+  std::fprintf(stderr, "%s fails with CUDA error %d\n", what, result);
+  std::exit(1);
+}
+
+template <typename Function>
+Function driver_function(const char *symbol) {
+  const char *chosen = std::getenv("QUERN_DRIVER_PATH");
+  static void *const library = dlopen(chosen == nullptr ? "libcuda.so.1" : chosen, RTLD_NOW);
+  auto *function = library == nullptr ? nullptr : reinterpret_cast<Function>(dlsym(library, symbol));
+  if (function == nullptr) {
+    std::fprintf(stderr, "the driver has no %s; run where there is a driver, or with the stand-in\n", symbol);
+    std::exit(1);
+  }
+  return function;
+}
+
+quern_gemm_desc small_gemm() {
+  quern_gemm_desc desc = QUERN_GEMM_DESC_INIT;
+  desc.x_dtype = desc.y_dtype = QUERN_DTYPE_BF16;
+  desc.m_max = 64;
+  desc.n = 64;
+  desc.k = 32;
+  return desc;
+}
+
+// A hub, a device and the smallest GEMM's operands, for the whole program.
+struct Fixture {
+  quern_hub *hub = nullptr;
+  quern_device *device = nullptr;
+  quern_plan *plan = nullptr;
+  quern_gemm_args args = QUERN_GEMM_ARGS_INIT;
+
+  Fixture() {
+    check(quern_hub_open(nullptr, &hub));
+    check(quern_device_open(hub, "cuda:0", &device));
+    const quern_gemm_desc desc = small_gemm();
+    check(quern_gemm_plan(device, &desc, &plan));
+    void *memory = nullptr;
+    check(quern_device_allocate(device, 1 << 20, &memory));
+    args.m = 1;
+    args.x = args.blocks = args.scales = memory;
+    args.y = static_cast<char *>(memory) + (1 << 19);
+  }
+};
+
+Fixture &fixture() {
+  static Fixture instance;
+  return instance;
+}
+
+constexpr int kBatch = 64;  // launches between two synchronisations, so that the queue never fills
+
+void warm_run(benchmark::State &state) {
+  Fixture &f = fixture();
+  for (auto _ : state) {
+    for (int i = 0; i < kBatch; ++i) check(quern_gemm_run(f.plan, &f.args, nullptr));
+    state.PauseTiming();
+    check(quern_device_synchronize(f.device, nullptr));
+    state.ResumeTiming();
+  }
+  state.SetItemsProcessed(state.iterations() * kBatch);
+}
+
+// PTX of a kernel that takes the GEMM's parameter block and does nothing.
+constexpr char kEmptyKernel[] =
+    ".version 7.0\n.target sm_75\n.address_size 64\n"
+    ".visible .entry empty(.param .align 8 .b8 p[96])\n{\n ret;\n}\n";
+
+void bare_launch(benchmark::State &state) {
+  using namespace quern::cu;
+  Fixture &f = fixture();
+  Context context = nullptr;
+  Library library = nullptr;
+  Kernel kernel = nullptr;
+  check_driver(driver_function<Result (*)(Context *, Device)>("cuDevicePrimaryCtxRetain")(&context, 0), "retain");
+  check_driver(driver_function<Result (*)(Context)>("cuCtxPushCurrent_v2")(context), "push");
+  check_driver(driver_function<Result (*)(Library *, const void *, int *, void **, unsigned, int *, void **, unsigned)>(
+                   "cuLibraryLoadData")(&library, kEmptyKernel, nullptr, nullptr, 0, nullptr, nullptr, 0),
+               "load");
+  check_driver(driver_function<Result (*)(Kernel *, Library, const char *)>("cuLibraryGetKernel")(&kernel, library, "empty"),
+               "find the kernel");
+  const auto launch =
+      driver_function<Result (*)(const LaunchConfig *, Function, void **, void **)>("cuLaunchKernelEx");
+  char block[96] = {};
+  void *parameters[] = {block};
+  LaunchConfig config{1, 1, 1, 128, 1, 1, 0, nullptr, nullptr, 0};
+  for (auto _ : state) {
+    for (int i = 0; i < kBatch; ++i) {
+      check_driver(launch(&config, reinterpret_cast<Function>(kernel), parameters, nullptr), "launch");
+    }
+    state.PauseTiming();
+    check(quern_device_synchronize(f.device, nullptr));
+    state.ResumeTiming();
+  }
+  state.SetItemsProcessed(state.iterations() * kBatch);
+  Context popped = nullptr;
+  driver_function<Result (*)(Context *)>("cuCtxPopCurrent_v2")(&popped);
+}
+
+// The same in a context that the caller has made current, which most hosts have.
+void warm_run_in_context(benchmark::State &state) {
+  using namespace quern::cu;
+  fixture();
+  Context context = nullptr, popped = nullptr;
+  check_driver(driver_function<Result (*)(Context *, Device)>("cuDevicePrimaryCtxRetain")(&context, 0), "retain");
+  check_driver(driver_function<Result (*)(Context)>("cuCtxPushCurrent_v2")(context), "push");
+  warm_run(state);
+  driver_function<Result (*)(Context *)>("cuCtxPopCurrent_v2")(&popped);
+}
+
+void plan_from_memory(benchmark::State &state) {
+  Fixture &f = fixture();
+  const quern_gemm_desc desc = small_gemm();
+  for (auto _ : state) {
+    quern_plan *plan = nullptr;
+    check(quern_gemm_plan(f.device, &desc, &plan));
+    quern_plan_close(plan);
+  }
+}
+
+// A hub of its own each time, so that nothing is loaded; the driver's loading is part of it.
+void plan_from_disk(benchmark::State &state) {
+  fixture();
+  const quern_gemm_desc desc = small_gemm();
+  for (auto _ : state) {
+    state.PauseTiming();
+    quern_hub *hub = nullptr;
+    quern_device *device = nullptr;
+    quern_plan *plan = nullptr;
+    check(quern_hub_open(nullptr, &hub));
+    check(quern_device_open(hub, "cuda:0", &device));
+    state.ResumeTiming();
+    check(quern_gemm_plan(device, &desc, &plan));
+    state.PauseTiming();
+    quern_plan_close(plan);
+    quern_device_close(device);
+    quern_hub_close(hub);
+    state.ResumeTiming();
+  }
+}
+
+// The same without a driver's part: an architecture without hardware only finds and verifies its kernels.
+void plan_from_disk_without_driver(benchmark::State &state) {
+  const quern_gemm_desc desc = small_gemm();
+  for (auto _ : state) {
+    state.PauseTiming();
+    quern_hub *hub = nullptr;
+    quern_device *device = nullptr;
+    quern_plan *plan = nullptr;
+    check(quern_hub_open(nullptr, &hub));
+    check(quern_device_open(hub, "sm_90a", &device));
+    state.ResumeTiming();
+    check(quern_gemm_plan(device, &desc, &plan));
+    state.PauseTiming();
+    quern_plan_close(plan);
+    quern_device_close(device);
+    quern_hub_close(hub);
+    state.ResumeTiming();
+  }
+}
+
+BENCHMARK(bare_launch);
+BENCHMARK(warm_run);
+BENCHMARK(warm_run_in_context);
+BENCHMARK(plan_from_memory)->Unit(benchmark::kMicrosecond);
+BENCHMARK(plan_from_disk)->Unit(benchmark::kMicrosecond);
+BENCHMARK(plan_from_disk_without_driver)->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+
+BENCHMARK_MAIN();

@@ -1,0 +1,303 @@
+// The CUDA path from descriptor to launch, on the stand-in driver: geometry, parameters, contexts, refusals, failures.
+#include <dlfcn.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <quern/gemm_params.h>
+#include <quern/quern.h>
+#include <unistd.h>
+
+#include "tests/fake_driver/fake_cuda.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+template <typename Function>
+Function *fake(const char *symbol) {
+  const char *path = getenv("QUERN_DRIVER_PATH");
+  void *library = path == nullptr ? nullptr : dlopen(path, RTLD_NOW);
+  return library == nullptr ? nullptr : reinterpret_cast<Function *>(dlsym(library, symbol));
+}
+
+class CudaPath : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_NE(fake<FakeCuda *()>("fake_cuda_state"), nullptr) << "run with QUERN_DRIVER_PATH set to the stand-in driver";
+    state_ = fake<FakeCuda *()>("fake_cuda_state")();
+    set_current(-1);
+    // One cache for all tests, so that each unit is compiled once.
+    cache_ = fs::temp_directory_path() / ("quern-cuda-path-" + std::to_string(getuid()));
+    packages_ = fs::temp_directory_path() / ("quern-packages-" + std::to_string(getpid()));
+    fs::remove_all(packages_);
+    fs::create_directories(packages_);
+  }
+  void TearDown() override {
+    quern_device_close(device_);
+    quern_hub_close(hub_);
+    fs::remove_all(packages_);
+  }
+
+  void open(const char *name = "cuda:0") {
+    quern_hub_options options = QUERN_HUB_OPTIONS_INIT;
+    const std::string cache = cache_.string(), packages = packages_.string();
+    options.cache_dir = cache.c_str();
+    options.kernel_path = packages.c_str();
+    ASSERT_EQ(quern_hub_open(&options, &hub_), QUERN_OK) << quern_last_error();
+    ASSERT_EQ(quern_device_open(hub_, name, &device_), QUERN_OK) << quern_last_error();
+  }
+  static void set_current(int device) { fake<void(int)>("fake_cuda_set_current")(device); }
+  static void fail_next(const char *symbol, int result) {
+    fake<void(const char *, int)>("fake_cuda_fail_next")(symbol, result);
+  }
+
+  static quern_gemm_desc desc() {
+    quern_gemm_desc desc = QUERN_GEMM_DESC_INIT;
+    desc.x_dtype = desc.y_dtype = QUERN_DTYPE_BF16;
+    desc.m_max = 100;
+    desc.n = 200;
+    desc.k = 96;
+    return desc;
+  }
+  // Aligned memory that nobody touches: kernels do nothing here.
+  quern_gemm_args args(int64_t m) {
+    quern_gemm_args args = QUERN_GEMM_ARGS_INIT;
+    args.m = m;
+    args.x = args.blocks = args.scales = args.y = memory_;
+    return args;
+  }
+  // A package that takes every problem at once, with the given entry.
+  void write_package(const char *folder, const char *id, int priority, const std::string &source) {
+    fs::create_directories(packages_ / folder);
+    std::ofstream(packages_ / folder / "k.cu") << source;
+    std::ofstream(packages_ / folder / "kernel.json") << R"({"schema": 1, "id": ")" << id << R"(", "version": 1,
+      "operation": "gemm", "params": 1, "files": ["k.cu"], "variants": [{"name": "v", "unit": "k.cu", "entry": "entry",
+      "capability": {"min": "7.5"}, "priority": )" << priority << R"(,
+      "accepts": {"format": ["mxfp4"], "x_dtype": ["bf16"], "y_dtype": ["bf16"], "bias_dtype": ["none"]},
+      "defines": {"TILE": 16},
+      "launch": {"grid": [{"ceil_div": ["n", "TILE"]}, "m", 1], "block": [64, 2, 1], "cluster": [1, 1, 1],
+                 "shared_bytes": {"mul": ["TILE", 4096]}}, "workspace_bytes": {"mul": ["m", 512]}}]})";
+  }
+
+  alignas(256) static inline unsigned char memory_[1 << 16];
+  FakeCuda *state_ = nullptr;
+  fs::path cache_, packages_;
+  quern_hub *hub_ = nullptr;
+  quern_device *device_ = nullptr;
+};
+
+constexpr const char *kGood =
+    "#include <quern/gemm_params.h>\n"
+    "extern \"C\" __global__ void entry(const __grid_constant__ quern::GemmParams p) { if (p.m < 0) *(int *)p.y = p.n; }\n";
+
+TEST_F(CudaPath, DeviceTellsWhatTheDriverSays) {
+  open();
+  quern_device_info info = QUERN_DEVICE_INFO_INIT;
+  ASSERT_EQ(quern_device_get_info(device_, &info), QUERN_OK);
+  EXPECT_EQ(info.kind, QUERN_DEVICE_CUDA);
+  EXPECT_STREQ(info.model, "Fake GPU");
+  EXPECT_STREQ(info.arch, "sm_90a");
+  EXPECT_EQ(info.sm_count, 132);
+}
+
+TEST_F(CudaPath, UnknownOrdinalIsRefused) {
+  open();
+  quern_device *other = nullptr;
+  EXPECT_EQ(quern_device_open(hub_, "cuda:2", &other), QUERN_CUDA_UNAVAILABLE);
+  EXPECT_EQ(other, nullptr);
+  EXPECT_NE(std::string(quern_last_error()).find("CUDA_VISIBLE_DEVICES"), std::string::npos);
+}
+
+TEST_F(CudaPath, PackageOfHigherPriorityIsLaunchedAsItsManifestSays) {
+  write_package("mine", "me/mine", 1000, kGood);
+  open();
+  quern_gemm_desc problem = desc();
+  quern_plan *plan = nullptr;
+  ASSERT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_OK) << quern_last_error();
+  size_t workspace = 0;
+  ASSERT_EQ(quern_plan_workspace_size(plan, 7, &workspace), QUERN_OK);
+  EXPECT_EQ(workspace, 7u * 512);
+
+  quern_gemm_args run = args(7);
+  EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_BUFFER_TOO_SMALL);
+  run.workspace = memory_;
+  run.workspace_bytes = workspace;
+  const auto stream = reinterpret_cast<quern_stream>(0x1234);
+  ASSERT_EQ(quern_gemm_run(plan, &run, stream), QUERN_OK) << quern_last_error();
+  EXPECT_STREQ(state_->last.kernel, "entry");
+  EXPECT_EQ(state_->last.grid[0], 13u);  // ceil(200 / 16)
+  EXPECT_EQ(state_->last.grid[1], 7u);
+  EXPECT_EQ(state_->last.block[0], 64u);
+  EXPECT_EQ(state_->last.block[1], 2u);
+  EXPECT_EQ(state_->last.shared_bytes, 16u * 4096);
+  EXPECT_EQ(state_->last.stream, stream);
+  quern::GemmParams params;
+  ASSERT_EQ(state_->last.parameter_bytes, sizeof params);
+  memcpy(static_cast<void *>(&params), state_->last.parameters, sizeof params);
+  EXPECT_EQ(params.m, 7);
+  EXPECT_EQ(params.n, 200);
+  EXPECT_EQ(params.k, 96);
+  EXPECT_EQ(params.x_stride, 96);
+  EXPECT_EQ(params.y_stride, 200);
+  EXPECT_EQ(params.blocks_stride, 48);
+  EXPECT_EQ(params.scales_stride, 3);
+  EXPECT_EQ(params.x, memory_);
+  quern_plan_close(plan);
+}
+
+TEST_F(CudaPath, PackageWithAnotherParameterBlockIsRefusedAndTheNextBestServes) {
+  write_package("liar", "me/liar", 1000,
+                "extern \"C\" __global__ void entry(void *p, int n) { if (n < 0) *(int *)p = n; }\n");
+  open();
+  quern_gemm_desc problem = desc();
+  quern_plan *plan = nullptr;
+  ASSERT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_OK) << quern_last_error();
+  std::string reason, chosen;
+  struct Seen {
+    std::string *reason, *chosen;
+  } seen{&reason, &chosen};
+  quern_plan_explain(
+      plan,
+      [](void *user, const quern_candidate *candidate) {
+        auto *out = static_cast<Seen *>(user);
+        if (std::string(candidate->kernel) == "me/liar:v") *out->reason = candidate->reason;
+        if (candidate->chosen) *out->chosen = candidate->kernel;
+        return 0;
+      },
+      &seen);
+  EXPECT_NE(reason.find("takes 12 bytes of parameters, not the 96"), std::string::npos) << reason;
+  EXPECT_EQ(chosen.rfind("quern/mxfp4-gemm:", 0), 0u) << chosen;
+  quern_plan_close(plan);
+
+  problem.kernel = "me/liar";
+  plan = nullptr;
+  EXPECT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_BAD_MANIFEST);
+  EXPECT_EQ(plan, nullptr);
+}
+
+TEST_F(CudaPath, RangesOfMChooseDifferentVariants) {
+  open();
+  quern_gemm_desc problem = desc();
+  quern_plan *plan = nullptr;
+  ASSERT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_OK) << quern_last_error();
+  std::vector<std::string> kernels;
+  std::vector<unsigned> blocks;
+  for (const int64_t m : {1, 100}) {
+    quern_gemm_args run = args(m);
+    ASSERT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_OK) << quern_last_error();
+    blocks.push_back(state_->last.grid[0] * 1000 + state_->last.shared_bytes);
+  }
+  EXPECT_NE(blocks[0], blocks[1]);
+  quern_plan_close(plan);
+}
+
+TEST_F(CudaPath, SameKernelIsLoadedOnceInAProcess) {
+  open();
+  quern_gemm_desc problem = desc();
+  quern_plan *first = nullptr, *second = nullptr;
+  ASSERT_EQ(quern_gemm_plan(device_, &problem, &first), QUERN_OK) << quern_last_error();
+  const int64_t loads = state_->loads;
+  problem.n = 400;
+  ASSERT_EQ(quern_gemm_plan(device_, &problem, &second), QUERN_OK) << quern_last_error();
+  EXPECT_EQ(state_->loads, loads);
+  quern_hub_stats stats = QUERN_HUB_STATS_INIT;
+  ASSERT_EQ(quern_hub_get_stats(hub_, &stats), QUERN_OK);
+  EXPECT_GT(stats.memory_hits, 0);
+  quern_plan_close(first);
+  quern_plan_close(second);
+}
+
+TEST_F(CudaPath, RunUsesTheCallersContextOnItsDeviceElseThePrimaryOne) {
+  open("cuda:1");
+  quern_gemm_desc problem = desc();
+  quern_plan *plan = nullptr;
+  ASSERT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_OK) << quern_last_error();
+  for (const int current : {-1, 0, 1}) {
+    set_current(current);
+    quern_gemm_args run = args(3);
+    ASSERT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_OK) << quern_last_error();
+    EXPECT_EQ(state_->last.context, 1);
+  }
+  quern_plan_close(plan);
+}
+
+TEST_F(CudaPath, HandlesMayBeClosedInAnyOrder) {
+  open();
+  const int64_t retained = state_->primary_retained;
+  quern_gemm_desc problem = desc();
+  quern_plan *plan = nullptr;
+  ASSERT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_OK) << quern_last_error();
+  quern_hub_close(hub_);
+  quern_device_close(device_);
+  hub_ = nullptr;
+  device_ = nullptr;
+  EXPECT_EQ(state_->primary_retained, retained);
+  quern_gemm_args run = args(3);
+  EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_OK) << quern_last_error();
+  quern_plan_close(plan);
+  EXPECT_EQ(state_->primary_retained, retained - 1);
+}
+
+TEST_F(CudaPath, DriverFailuresBecomeStatusesWithItsWords) {
+  open();
+  void *memory = memory_;
+  fail_next("cuMemAlloc_v2", 2);
+  EXPECT_EQ(quern_device_allocate(device_, 1000, &memory), QUERN_OUT_OF_MEMORY);
+  EXPECT_EQ(memory, memory_);
+  quern_gemm_desc problem = desc();
+  quern_plan *plan = nullptr;
+  fail_next("cuLibraryLoadData", 700);
+  EXPECT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_CUDA_ERROR);
+  EXPECT_NE(std::string(quern_last_error()).find("as the test asked"), std::string::npos);
+  EXPECT_EQ(plan, nullptr);
+  ASSERT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_OK) << quern_last_error();
+  quern_gemm_args run = args(3);
+  fail_next("cuLaunchKernelEx", 700);
+  EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_CUDA_ERROR);
+  EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_OK);
+  quern_plan_close(plan);
+}
+
+TEST_F(CudaPath, MisalignedPointersAndStridesAreRefused) {
+  open();
+  quern_gemm_desc problem = desc();
+  problem.x_stride = 97;
+  quern_plan *plan = nullptr;
+  EXPECT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_INVALID_ARGUMENT);
+  problem = desc();
+  ASSERT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_OK) << quern_last_error();
+  const int64_t launches = state_->launches;
+  quern_gemm_args run = args(3);
+  run.x = memory_ + 8;
+  EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_INVALID_ARGUMENT);
+  run = args(3);
+  run.blocks = memory_ + 1;
+  EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_INVALID_ARGUMENT);
+  run = args(3);
+  run.scales = memory_ + 1;  // scales need no alignment
+  EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_OK);
+  EXPECT_EQ(state_->launches, launches + 1);
+  quern_plan_close(plan);
+}
+
+TEST_F(CudaPath, TargetNamesPtxForTheDriverToFinish) {
+  open();
+  quern_gemm_desc problem = desc();
+  problem.target = "compute_75";
+  quern_plan *plan = nullptr;
+  ASSERT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_OK) << quern_last_error();
+  quern_gemm_args run = args(3);
+  ASSERT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_OK) << quern_last_error();
+  EXPECT_EQ(std::string(state_->last.kernel).find("mma"), std::string::npos) << state_->last.kernel;
+  quern_plan_close(plan);
+  problem.target = "compute_120";
+  plan = nullptr;
+  EXPECT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_INVALID_ARGUMENT);
+}
+
+}  // namespace
