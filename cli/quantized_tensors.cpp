@@ -31,7 +31,7 @@ constexpr Naming kNamings[] = {
 bool can_be_blocks(Dtype dtype) { return dtype == Dtype::kU8 || dtype == Dtype::kI8 || dtype == Dtype::kF4; }
 bool can_be_scales(Dtype dtype) { return dtype == Dtype::kU8 || dtype == Dtype::kF8E8M0; }
 
-std::string quoted(std::string_view name) { return "'" + printable(name) + "'"; }
+std::string in_quotes(std::string_view name) { return "'" + printable(name) + "'"; }
 
 // The stem of a name that ends so, else nothing.
 std::optional<std::string> stem(const std::string &name, std::string_view suffix) {
@@ -89,7 +89,7 @@ class Finder {
     const std::string scales_name = stem + std::string(naming.scales);
     const Located scales = checkpoint_.find(scales_name);
     if (!scales) {
-      if (naming.certain) problem(blocks, "has no " + quoted(scales_name));
+      if (naming.certain) problem(blocks, "has no " + in_quotes(scales_name));
       return naming.certain;
     }
     if (!can_be_scales(scales.tensor->dtype)) {
@@ -104,7 +104,7 @@ class Finder {
     try {
       result_.found.push_back(describe(naming, stem, blocks, scales));
     } catch (const host::StatusError &error) {
-      problem(blocks, "and " + quoted(scales_name) + ": " + error.what());
+      problem(blocks, "and " + in_quotes(scales_name) + ": " + error.what());
     }
     return true;
   }
@@ -115,7 +115,7 @@ class Finder {
       if (!found || checkpoint_.find(*found + std::string(naming.blocks))) continue;
       // Another scheme's: FP-Quant and MLX name theirs so.
       if (checkpoint_.find(*found + ".qweight") || checkpoint_.find(*found + ".weight")) continue;
-      problem(scales, "has no " + quoted(*found + std::string(naming.blocks)));
+      problem(scales, "has no " + in_quotes(*found + std::string(naming.blocks)));
     }
   }
 
@@ -129,7 +129,7 @@ class Finder {
   }
 
   void problem(Located tensor, const std::string &fact) {
-    result_.problems.push_back(printable(tensor.file->path()) + ": tensor " + quoted(tensor.tensor->name) + " " + fact);
+    result_.problems.push_back(printable(tensor.file->path()) + ": tensor " + in_quotes(tensor.tensor->name) + " " + fact);
   }
 
   const Checkpoint &checkpoint_;

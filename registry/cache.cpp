@@ -28,7 +28,8 @@ std::string file_name(const std::string &request, const std::string &nvrtc) {
 
 void write_once(const fs::path &directory, const char *name, std::string_view content) {
   if (!fs::exists(directory / name)) {
-    publish_file(directory / "tmp", directory / name, {reinterpret_cast<const uint8_t *>(content.data()), content.size()});
+    publish_file(directory / "tmp", directory / name,
+                 {reinterpret_cast<const uint8_t *>(content.data()), content.size()});
   }
 }
 
@@ -56,7 +57,8 @@ Cache::Cache(fs::path directory, CacheMode mode) : directory_(std::move(director
         for (const char *folder : {"", "jit", "locks", "tmp"}) make_directories(directory_ / folder);
         write_once(directory_, "CACHEDIR.TAG", kTag);
         write_once(directory_, "VERSION", kVersion);
-        if (::access((directory_ / "jit").c_str(), W_OK) != 0) fail(QUERN_IO_ERROR, directory_.string(), " is not writable");
+        if (::access((directory_ / "jit").c_str(), W_OK) != 0)
+          fail(QUERN_IO_ERROR, directory_.string(), " is not writable");
       } catch (const Error &error) {
         mode_ = CacheMode::kReadOnly;
         reason_ = error.what();
@@ -64,7 +66,8 @@ Cache::Cache(fs::path directory, CacheMode mode) : directory_(std::move(director
     }
     check_owner(directory_);
     const std::optional<std::string> version = read_text(directory_ / "VERSION", 64);
-    if (version && *version != kVersion) fail(QUERN_IO_ERROR, "its layout has version ", *version, "; this Quern writes 1");
+    if (version && *version != kVersion)
+      fail(QUERN_IO_ERROR, "its layout has version ", *version, "; this Quern writes 1");
     index_ = std::make_unique<CacheIndex>(directory_ / "index.sqlite3", mode_ == CacheMode::kReadOnly);
   } catch (const std::exception &error) {
     mode_ = CacheMode::kOff;
@@ -76,9 +79,12 @@ Cache::~Cache() { flush_uses(); }
 
 std::string Cache::state() const {
   switch (mode_) {
-    case CacheMode::kReadWrite: return "read-write";
-    case CacheMode::kReadOnly: return "read-only: " + reason_;
-    case CacheMode::kOff: break;
+    case CacheMode::kReadWrite:
+      return "read-write";
+    case CacheMode::kReadOnly:
+      return "read-only: " + reason_;
+    case CacheMode::kOff:
+      break;
   }
   return "off: " + reason_;
 }

@@ -65,7 +65,8 @@ class Cache {
   std::optional<CacheEntry> load(const std::string &request, const std::string &nvrtc);
   // True if it is on disk afterwards. A failure to write is no failure of the caller: `problem` says what it was.
   bool publish(const CacheEntry &entry, std::string &problem);
-  // Held while compiling, so that one process does it for all. Nothing if there is no cache to write to or time ran out.
+  // Held while compiling, so that one process does it for all. Nothing if there is no cache to write to or time ran
+  // out.
   std::optional<FileLock> lock(const std::string &request, std::chrono::milliseconds patience);
 
   int64_t corrupt_seen() const { return corrupt_seen_; }
@@ -90,9 +91,9 @@ class Cache {
   std::string reason_;
   std::unique_ptr<CacheIndex> index_;
   std::atomic<int64_t> corrupt_seen_{0};
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;                      // guards what follows
   std::map<std::string, EntryUse> uses_;  // not yet written to the index
-  std::set<std::string> damaged_;  // files already counted, since one miss looks twice
+  std::set<std::string> damaged_;         // files already counted, since one miss looks twice
 };
 
 }  // namespace quern

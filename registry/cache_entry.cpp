@@ -2,14 +2,11 @@
 
 #include <cstring>
 
-#include <nlohmann/json.hpp>
-
+#include "runtime/base/json.hpp"
 #include "runtime/base/sha256.hpp"
 
 namespace quern {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr char kMagic[4] = {'Q', 'K', 'C', '1'};
 constexpr uint32_t kFormat = 1;
@@ -47,19 +44,20 @@ struct Reader {
 }  // namespace
 
 std::vector<uint8_t> encode_entry(const CacheEntry &entry) {
-  const std::string header = Json{{"request", entry.request},
-                                  {"nvrtc", entry.nvrtc},
-                                  {"kernel", entry.kernel},
-                                  {"digest", entry.digest},
-                                  {"target", entry.target},
-                                  {"types", entry.types},
-                                  {"entry", entry.entry},
-                                  {"created", entry.created},
-                                  {"compile_ms", entry.compile_ms},
-                                  {"registers", entry.registers},
-                                  {"spill_bytes", entry.spill_bytes},
-                                  {"shared_bytes", entry.shared_bytes}}
-                                 .dump();
+  const std::string header = Json{
+      {"request", entry.request},
+      {"nvrtc", entry.nvrtc},
+      {"kernel", entry.kernel},
+      {"digest", entry.digest},
+      {"target", entry.target},
+      {"types", entry.types},
+      {"entry", entry.entry},
+      {"created", entry.created},
+      {"compile_ms", entry.compile_ms},
+      {"registers", entry.registers},
+      {"spill_bytes", entry.spill_bytes},
+      {"shared_bytes",
+       entry.shared_bytes}}.dump();
   std::vector<uint8_t> out(kMagic, kMagic + sizeof kMagic);
   append_number(out, kFormat, 4);
   append_number(out, header.size(), 4);
@@ -84,6 +82,9 @@ std::optional<CacheEntry> decode_entry(std::span<const uint8_t> bytes) {
   if (!reader.good || !reader.rest.empty()) return std::nullopt;
   try {
     const Json json = Json::parse(header.begin(), header.end());
+    const auto number = [&](const char *key) {
+      return static_cast<int>(as_integer(json.at(key), key, INT32_MIN, INT32_MAX));
+    };
     CacheEntry entry;
     entry.request = json.at("request").get<std::string>();
     entry.nvrtc = json.at("nvrtc").get<std::string>();
@@ -92,15 +93,17 @@ std::optional<CacheEntry> decode_entry(std::span<const uint8_t> bytes) {
     entry.target = json.at("target").get<std::string>();
     entry.types = json.at("types").get<std::string>();
     entry.entry = json.at("entry").get<std::string>();
-    entry.created = json.at("created").get<int64_t>();
-    entry.compile_ms = json.at("compile_ms").get<int>();
-    entry.registers = json.at("registers").get<int>();
-    entry.spill_bytes = json.at("spill_bytes").get<int>();
-    entry.shared_bytes = json.at("shared_bytes").get<int>();
+    entry.created = as_integer(json.at("created"), "created", INT64_MIN, INT64_MAX);
+    entry.compile_ms = number("compile_ms");
+    entry.registers = number("registers");
+    entry.spill_bytes = number("spill_bytes");
+    entry.shared_bytes = number("shared_bytes");
     entry.code.assign(code.begin(), code.end());
     return entry;
-  } catch (const Json::exception &) {
-    return std::nullopt;  // hashed right, but by a stranger
+  } catch (const Json::exception &) {  // hashed right, but by a stranger
+    return std::nullopt;
+  } catch (const Error &) {
+    return std::nullopt;
   }
 }
 

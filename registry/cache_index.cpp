@@ -48,7 +48,8 @@ class Statement {
   int64_t number(int column) { return sqlite3_column_int64(statement_, column); }
   std::string string(int column) {
     const auto *bytes = reinterpret_cast<const char *>(sqlite3_column_text(statement_, column));
-    return bytes == nullptr ? std::string() : std::string(bytes, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
+    return bytes == nullptr ? std::string()
+                            : std::string(bytes, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
   }
 
  private:
@@ -59,7 +60,8 @@ class Statement {
 
 CacheIndex::CacheIndex(const fs::path &path, bool read_only) : read_only_(read_only) {
   if (open(path) || read_only) return;
-  // Damaged, or not a database: keep it for whoever wants to look, and begin anew. Every row can be told from the files.
+  // Damaged, or not a database: keep it for whoever wants to look, and begin anew. Every row can be told from the
+  // files.
   close();
   std::error_code ignored;
   fs::rename(path, path.string() + ".damaged", ignored);
@@ -80,15 +82,15 @@ bool CacheIndex::open(const fs::path &path) {
   }
   sqlite3_busy_timeout(database_, 2000);
   if (read_only_) return true;
-  const bool ready = execute(kPragmas) && (has_schema() ? Statement(database_, "SELECT count(*) FROM entry").next()
-                                                        : execute(kSchema));
+  const bool ready = execute(kPragmas) &&
+                     (has_schema() ? Statement(database_, "SELECT count(*) FROM entry").next() : execute(kSchema));
   const int code = sqlite3_errcode(database_);
   if (!ready) execute("ROLLBACK");
   return ready || (code != SQLITE_CORRUPT && code != SQLITE_NOTADB && code != SQLITE_ERROR);
 }
 
-// The statement must end before anything is written: while it is open, so is a read transaction, and then SQLite does not
-// wait for other writers.
+// The statement must end before anything is written: while it is open, so is a read transaction, and then SQLite does
+// not wait for other writers.
 bool CacheIndex::has_schema() {
   Statement version(database_, "PRAGMA user_version");
   return version.next() && version.number(0) >= 1;
@@ -114,7 +116,8 @@ std::map<std::string, EntryUse> CacheIndex::uses() {
 void CacheIndex::put(const std::string &file, int64_t size, int64_t now) {
   const std::lock_guard lock(mutex_);
   if (read_only_) return;
-  Statement(database_, "INSERT INTO entry VALUES (?1, ?2, ?3, 0) ON CONFLICT (file) DO UPDATE SET size = ?2", {file, size, now})
+  Statement(database_, "INSERT INTO entry VALUES (?1, ?2, ?3, 0) ON CONFLICT (file) DO UPDATE SET size = ?2",
+            {file, size, now})
       .done();
 }
 

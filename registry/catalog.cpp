@@ -21,7 +21,8 @@ void check_owner(const fs::path &path) {
   if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
     fail(QUERN_BAD_MANIFEST, path.string(), " belongs to another user; use a copy of your own");
   }
-  if ((status.st_mode & S_IWOTH) != 0) fail(QUERN_BAD_MANIFEST, path.string(), " is writable by everybody; chmod o-w it");
+  if ((status.st_mode & S_IWOTH) != 0)
+    fail(QUERN_BAD_MANIFEST, path.string(), " is writable by everybody; chmod o-w it");
 }
 
 }  // namespace

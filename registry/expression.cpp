@@ -36,7 +36,8 @@ void Expression::append(const Json &value, const std::string &path, const Resolv
       {"ceil_div", Op::kCeilDiv}, {"round_up", Op::kRoundUp}, {"min", Op::kMin}, {"max", Op::kMax}};
   if (value.is_object() && value.size() == 1) {
     const auto item = value.begin();
-    const auto known = std::find_if(std::begin(kOps), std::end(kOps), [&](const auto &op) { return op.first == item.key(); });
+    const auto known =
+        std::find_if(std::begin(kOps), std::end(kOps), [&](const auto &op) { return op.first == item.key(); });
     if (known != std::end(kOps) && item.value().is_array() && item.value().size() >= 2 && item.value().size() <= 8) {
       append(item.value()[0], path, resolve, depth + 1);
       for (size_t i = 1; i < item.value().size(); ++i) {
@@ -54,18 +55,27 @@ void Expression::append(const Json &value, const std::string &path, const Resolv
 int64_t Expression::apply(Op op, int64_t left, int64_t right) noexcept {
   int64_t result = 0;
   switch (op) {
-    case Op::kAdd: return __builtin_add_overflow(left, right, &result) ? kInvalid : result;
-    case Op::kSub: return __builtin_sub_overflow(left, right, &result) ? kInvalid : result;
-    case Op::kMul: return __builtin_mul_overflow(left, right, &result) ? kInvalid : result;
-    case Op::kDiv: return right <= 0 ? kInvalid : left / right;
-    case Op::kCeilDiv: return right <= 0 ? kInvalid : left / right + (left % right > 0 ? 1 : 0);
+    case Op::kAdd:
+      return __builtin_add_overflow(left, right, &result) ? kInvalid : result;
+    case Op::kSub:
+      return __builtin_sub_overflow(left, right, &result) ? kInvalid : result;
+    case Op::kMul:
+      return __builtin_mul_overflow(left, right, &result) ? kInvalid : result;
+    case Op::kDiv:
+      return right <= 0 ? kInvalid : left / right;
+    case Op::kCeilDiv:
+      return right <= 0 ? kInvalid : left / right + (left % right > 0 ? 1 : 0);
     case Op::kRoundUp:
-      if (right <= 0 || __builtin_mul_overflow(left / right + (left % right > 0 ? 1 : 0), right, &result)) return kInvalid;
+      if (right <= 0 || __builtin_mul_overflow(left / right + (left % right > 0 ? 1 : 0), right, &result))
+        return kInvalid;
       return result;
-    case Op::kMin: return std::min(left, right);
-    case Op::kMax: return std::max(left, right);
+    case Op::kMin:
+      return std::min(left, right);
+    case Op::kMax:
+      return std::max(left, right);
     case Op::kConstant:
-    case Op::kSlot: break;
+    case Op::kSlot:
+      break;
   }
   return kInvalid;
 }

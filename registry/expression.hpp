@@ -1,5 +1,6 @@
-// The arithmetic of manifests: grids, shared memory and workspace over problem sizes, defines and the SM count. A closed
-// vocabulary, so that data never becomes code: integer | name | {"op": [a, b, ...]} with add, sub, mul, div, ceil_div, round_up, min, max.
+// The arithmetic of manifests: grids, shared memory and workspace over problem sizes, defines and the SM count. A
+// closed vocabulary, so that data never becomes code: integer | name | {"op": [a, b, ...]} with add, sub, mul, div,
+// ceil_div, round_up, min, max.
 #pragma once
 
 #include <cstdint>

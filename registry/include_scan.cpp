@@ -11,8 +11,8 @@ namespace {
   fail(QUERN_BAD_MANIFEST, what, ": ", found, " is not allowed in kernel sources; ", fix);
 }
 
-// Translation phase 2: lines joined at backslashes. Compilers differ in whether blanks may stand between the backslash and
-// the line's end, so these are refused.
+// Translation phase 2: lines joined at backslashes. Compilers differ in whether blanks may stand between the backslash
+// and the line's end, so these are refused.
 std::string joined_lines(std::string_view source, const std::string &what) {
   std::string joined;
   joined.reserve(source.size());
@@ -34,9 +34,9 @@ std::string joined_lines(std::string_view source, const std::string &what) {
 
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$'; }
 
-// Phase 3 as far as directives need it: comments turned into blanks. Strings and characters keep their text, so that "//"
-// in one is no comment. What could make this reader see a string or a comment where the compiler sees none is refused, or
-// an #include could hide in it.
+// Phase 3 as far as directives need it: comments turned into blanks. Strings and characters keep their text, so that
+// "//" in one is no comment. What could make this reader see a string or a comment where the compiler sees none is
+// refused, or an #include could hide in it.
 std::string without_comments(const std::string &joined, const std::string &what) {
   std::string out;
   out.reserve(joined.size());
@@ -63,7 +63,8 @@ std::string without_comments(const std::string &joined, const std::string &what)
         const bool separates = is_number && joined[i] == '\'' && i + 1 < joined.size() && is_word(joined[i + 1]);
         if (!is_word(joined[i]) && !separates) break;
       }
-      if (joined[i - 1] == 'R' && i < joined.size() && joined[i] == '"') refuse(what, "a raw string", "write a plain one");
+      if (joined[i - 1] == 'R' && i < joined.size() && joined[i] == '"')
+        refuse(what, "a raw string", "write a plain one");
       out.append(joined, start, i - start);
       --i;
     } else {

@@ -9,9 +9,9 @@
 namespace quern {
 
 // Names in #include directives, in order, without quotes or brackets. Throws QUERN_BAD_MANIFEST for an include whose
-// operand is a macro, for __has_include, for alternative spellings of '#', for raw strings and other text in which an include
-// could hide from this reader, and for __DATE__ and __TIME__, which would make equal sources compile to different code.
-// `what` names the file.
+// operand is a macro, for __has_include, for alternative spellings of '#', for raw strings and other text in which an
+// include could hide from this reader, and for __DATE__ and __TIME__, which would make equal sources compile to
+// different code. `what` names the file.
 std::vector<std::string> included_names(std::string_view source, const std::string &what);
 
 }  // namespace quern

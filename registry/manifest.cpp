@@ -60,7 +60,8 @@ std::vector<ManifestFile> read_files(JsonObject &root) {
       }
     }
     if (!is_plain_path(file.path)) {
-      fail(QUERN_BAD_MANIFEST, path, " is \"", file.path, "\"; write a relative path of letters, digits, '-', '_' and '.'");
+      fail(QUERN_BAD_MANIFEST, path, " is \"", file.path,
+           "\"; write a relative path of letters, digits, '-', '_' and '.'");
     }
     std::string folded = file.path;
     std::transform(folded.begin(), folded.end(), folded.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -70,7 +71,8 @@ std::vector<ManifestFile> read_files(JsonObject &root) {
   return files;
 }
 
-Constraint read_constraint(const Json &value, const Field &field, size_t index, bool is_run_size, const std::string &path) {
+Constraint read_constraint(const Json &value, const Field &field, size_t index, bool is_run_size,
+                           const std::string &path) {
   Constraint constraint;
   constraint.field = index;
   if (field.kind == FieldKind::kOption) {
@@ -91,7 +93,8 @@ Constraint read_constraint(const Json &value, const Field &field, size_t index, 
   object.finish();
   if (constraint.least > constraint.most) fail(QUERN_BAD_MANIFEST, path, ".min is above max");
   if (is_run_size && constraint.multiple_of != 1) {
-    fail(QUERN_BAD_MANIFEST, path, ".multiple_of is not for ", field.name, ", which changes from run to run; use min and max");
+    fail(QUERN_BAD_MANIFEST, path, ".multiple_of is not for ", field.name,
+         ", which changes from run to run; use min and max");
   }
   return constraint;
 }
@@ -185,7 +188,8 @@ void read_archs(JsonObject &object, Variant &variant) {
   const Json *range = object.find("capability");
   const Json *archs = object.find("archs");
   if ((range == nullptr) == (archs == nullptr)) {
-    fail(QUERN_BAD_MANIFEST, object.path("capability"), ": give either capability {\"min\": \"8.0\"} or archs [\"sm_90a\"]");
+    fail(QUERN_BAD_MANIFEST, object.path("capability"),
+         ": give either capability {\"min\": \"8.0\"} or archs [\"sm_90a\"]");
   }
   if (range != nullptr) {
     JsonObject fields(*range, object.path("capability"));
@@ -240,8 +244,9 @@ Variant read_variant(const Json &value, const std::string &path, const Manifest 
   };
   variant.launch = read_launch(object, resolve);
   const Json *workspace = object.find("workspace_bytes");
-  variant.workspace_bytes = workspace == nullptr ? Expression::constant(0)
-                                                 : Expression::parse(*workspace, object.path("workspace_bytes"), resolve);
+  variant.workspace_bytes = workspace == nullptr
+                                ? Expression::constant(0)
+                                : Expression::parse(*workspace, object.path("workspace_bytes"), resolve);
   object.finish();
   return variant;
 }
@@ -293,9 +298,10 @@ Manifest parse_manifest(std::string_view document, const std::string &what) {
     const std::string operation = root.need_string("operation");
     manifest.operation = find_operation(operation);
     if (manifest.operation == nullptr) fail(QUERN_BAD_MANIFEST, "operation is \"", operation, "\", which is not known");
-    if (const int64_t params = root.need_integer("params", 1, INT32_MAX); params != manifest.operation->params_version) {
-      fail(QUERN_BAD_MANIFEST, "params is ", params, "; this Quern passes version ", manifest.operation->params_version, " of ",
-           operation);
+    if (const int64_t params = root.need_integer("params", 1, INT32_MAX);
+        params != manifest.operation->params_version) {
+      fail(QUERN_BAD_MANIFEST, "params is ", params, "; this Quern passes version ", manifest.operation->params_version,
+           " of ", operation);
     }
     manifest.files = read_files(root);
     std::set<std::string> names;

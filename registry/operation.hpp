@@ -1,5 +1,5 @@
-// Operations: the contracts between the library and kernel packages. An operation names the fields of its problem, which
-// of them may change from run to run, and the version and size of the parameter block its kernels take.
+// Operations: the contracts between the library and kernel packages. An operation names the fields of its problem,
+// which of them may change from run to run, and the version and size of the parameter block its kernels take.
 #pragma once
 
 #include <array>
@@ -12,8 +12,8 @@
 
 namespace quern {
 
-// A size is any non-negative number; a kernel that does not mention it accepts all. An option is one of a few named values; a
-// kernel that does not mention it accepts only the default, 0.
+// A size is any non-negative number; a kernel that does not mention it accepts all. An option is one of a few named
+// values; a kernel that does not mention it accepts only the default, 0.
 enum class FieldKind { kSize, kOption };
 
 struct FieldValue {

@@ -49,7 +49,7 @@ const BuiltinFile *find_shared_header(const std::string &name) {
 std::shared_ptr<const UnitSource> resolve_unit(const Package &package, const std::string &path) {
   std::map<std::string, std::string> headers;
   const std::function<void(const std::string &, const std::string &)> follow = [&](const std::string &name,
-                                                                                 const std::string &text) {
+                                                                                   const std::string &text) {
     for (const std::string &include : included_names(text, package.manifest.id + "/" + name)) {
       if (headers.count(include) != 0) continue;
       if (const auto own = package.files.find(include); own != package.files.end()) {
@@ -90,10 +90,12 @@ std::shared_ptr<const Package> assemble(const std::string &document, std::string
   hash.add(document);
   for (const ManifestFile &file : package->manifest.files) {
     std::optional<std::string> content = read(file.path);
-    if (!content) fail(QUERN_BAD_MANIFEST, what, ": ", file.path, " is listed and cannot be read as a file of at most 4 MiB");
+    if (!content)
+      fail(QUERN_BAD_MANIFEST, what, ": ", file.path, " is listed and cannot be read as a file of at most 4 MiB");
     const std::string digest = hex(sha256(as_bytes(*content)));
     if (!file.sha256.empty() && file.sha256 != digest) {
-      fail(QUERN_BAD_MANIFEST, what, ": ", file.path, " has sha256 ", digest, ", not the one listed; correct the one that is wrong");
+      fail(QUERN_BAD_MANIFEST, what, ": ", file.path, " has sha256 ", digest,
+           ", not the one listed; correct the one that is wrong");
     }
     hash.add(file.path);
     hash.add(digest);
@@ -112,8 +114,7 @@ std::shared_ptr<const Package> assemble(const std::string &document, std::string
 std::shared_ptr<const Package> load_package(const std::filesystem::path &directory) {
   const std::optional<std::string> document = read_text(directory / "kernel.json", kMaxFile);
   if (!document) fail(QUERN_NOT_FOUND, directory.string(), " holds no readable kernel.json; name a kernel package");
-  return assemble(*document, directory.string(),
-                  [&](const std::string &path) { return read_own(directory, path); });
+  return assemble(*document, directory.string(), [&](const std::string &path) { return read_own(directory, path); });
 }
 
 std::vector<std::shared_ptr<const Package>> builtin_packages() {
@@ -122,11 +123,12 @@ std::vector<std::shared_ptr<const Package>> builtin_packages() {
   for (const BuiltinFile &file : builtin_files()) {
     if (!file.path.ends_with(kManifest)) continue;
     const std::string folder(file.path.substr(0, file.path.size() - kManifest.size()));
-    packages.push_back(assemble(std::string(file.content), "built-in", [&](const std::string &path) -> std::optional<std::string> {
-      const BuiltinFile *found = find_builtin(folder + "/" + path);
-      if (found == nullptr) return std::nullopt;
-      return std::string(found->content);
-    }));
+    packages.push_back(
+        assemble(std::string(file.content), "built-in", [&](const std::string &path) -> std::optional<std::string> {
+          const BuiltinFile *found = find_builtin(folder + "/" + path);
+          if (found == nullptr) return std::nullopt;
+          return std::string(found->content);
+        }));
   }
   return packages;
 }

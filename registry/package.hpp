@@ -16,7 +16,7 @@ struct UnitSource {
   std::string name;
   std::string text;
   std::vector<std::pair<std::string, std::string>> headers;  // include name and text, sorted; only what the unit needs
-  std::string digest;  // of all the above, 64 hex digits
+  std::string digest;                                        // of all the above, 64 hex digits
 };
 
 struct Package {

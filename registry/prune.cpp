@@ -97,12 +97,14 @@ PruneResult Cache::prune(const PruneRules &rules, const std::set<std::string> &d
   return result;
 }
 
-// False if somebody is just compiling it or it changed under us. Loaded code lives in memory, so readers are not harmed.
+// False if somebody is just compiling it or it changed under us. Loaded code lives in memory, so readers are not
+// harmed.
 bool Cache::remove_entry(const CacheRow &row) {
   const std::optional<FileLock> held = lock(row.entry.request, std::chrono::milliseconds(0));
   struct stat status {};
   const fs::path path = entry_path(row.file);
-  if (!held || ::lstat(path.c_str(), &status) != 0 || status.st_size != row.size || ::unlink(path.c_str()) != 0) return false;
+  if (!held || ::lstat(path.c_str(), &status) != 0 || status.st_size != row.size || ::unlink(path.c_str()) != 0)
+    return false;
   ::unlink((directory_ / "locks" / (row.entry.request + ".lock")).c_str());  // while locked: see FileLock::acquire
   index_->remove(row.file);
   return true;

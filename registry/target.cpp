@@ -12,18 +12,16 @@ struct KnownArch {
   int capability;
   int64_t shared_memory;
 };
-constexpr KnownArch kKnown[] = {{75, 64 << 10},   {80, 163 << 10},  {86, 99 << 10},   {87, 163 << 10},
-                                {89, 99 << 10},   {90, 227 << 10},  {100, 227 << 10}, {103, 227 << 10},
-                                {110, 227 << 10}, {120, 99 << 10},  {121, 99 << 10}};
+constexpr KnownArch kKnown[] = {{75, 64 << 10},   {80, 163 << 10}, {86, 99 << 10},   {87, 163 << 10},
+                                {89, 99 << 10},   {90, 227 << 10}, {100, 227 << 10}, {103, 227 << 10},
+                                {110, 227 << 10}, {120, 99 << 10}, {121, 99 << 10}};
 
 // The "a" sets begin with Hopper; earlier architectures have one set only.
 bool has_specific_set(int capability) { return capability >= 90; }
 
 }  // namespace
 
-std::string Target::name() const {
-  return text(ptx ? "compute_" : "sm_", capability, specific ? "a" : "");
-}
+std::string Target::name() const { return text(ptx ? "compute_" : "sm_", capability, specific ? "a" : ""); }
 
 Target native_target(int capability) { return {capability, has_specific_set(capability), false}; }
 
@@ -37,7 +35,8 @@ Target parse_target(std::string_view name) {
   const bool suffixed = rest + 1 == end && *rest == 'a';
   if (error != std::errc() || name.size() == original.size() || (rest != end && !suffixed) || target.capability < 75 ||
       target.capability > 999) {
-    fail(QUERN_INVALID_ARGUMENT, "\"", original, "\" is no architecture; write sm_75 to sm_121a, or compute_75 and up for PTX");
+    fail(QUERN_INVALID_ARGUMENT, "\"", original,
+         "\" is no architecture; write sm_75 to sm_121a, or compute_75 and up for PTX");
   }
   if (target.ptx) {
     target.specific = suffixed;

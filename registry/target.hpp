@@ -1,4 +1,5 @@
-// What code is compiled for: an architecture, "sm_90a", as machine code, or "compute_80" as PTX that the driver finishes.
+// What code is compiled for: an architecture, "sm_90a", as machine code, or "compute_80" as PTX that the driver
+// finishes.
 #pragma once
 
 #include <compare>
@@ -10,7 +11,7 @@
 namespace quern {
 
 struct Target {
-  int capability = 0;  // 90 for 9.0, 120 for 12.0
+  int capability = 0;     // 90 for 9.0, 120 for 12.0
   bool specific = false;  // the "a" set: runs on exactly this capability and may use all of its instructions
   bool ptx = false;
 

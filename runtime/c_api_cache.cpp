@@ -37,7 +37,8 @@ quern_status quern_cache_scan(quern_hub *hub, quern_cache_visitor visit, void *u
   });
 }
 
-quern_status quern_cache_prune(quern_hub *hub, const quern_cache_prune_options *options, quern_cache_prune_result *result) {
+quern_status quern_cache_prune(quern_hub *hub, const quern_cache_prune_options *options,
+                               quern_cache_prune_result *result) {
   return guard([&] {
     Hub &opened = *need(hub, "hub").hub;
     quern_cache_prune_options read = QUERN_CACHE_PRUNE_OPTIONS_INIT;

@@ -14,7 +14,8 @@ quern_hub::~quern_hub() = default;
 const char *quern_status_name(quern_status status) {
   switch (status) {
 #define QUERN_CASE(name) \
-  case name: return #name;
+  case name:             \
+    return #name;
     QUERN_CASE(QUERN_OK)
     QUERN_CASE(QUERN_INVALID_ARGUMENT)
     QUERN_CASE(QUERN_UNSUPPORTED)
@@ -32,7 +33,8 @@ const char *quern_status_name(quern_status status) {
     QUERN_CASE(QUERN_CANCELLED)
     QUERN_CASE(QUERN_INTERNAL)
 #undef QUERN_CASE
-    case QUERN_STATUS_MAX_ENUM: break;
+    case QUERN_STATUS_MAX_ENUM:
+      break;
   }
   return "QUERN_UNKNOWN";
 }

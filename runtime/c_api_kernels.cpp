@@ -28,7 +28,8 @@ std::vector<std::shared_ptr<const Package>> select_packages(const Catalog &catal
 // Hands reports to the visitor and keeps count of what came of them.
 class Tally {
  public:
-  Tally(quern_unit_visitor visit, void *user, size_t total) : visit_(visit), user_(user), total_(static_cast<int32_t>(total)) {}
+  Tally(quern_unit_visitor visit, void *user, size_t total)
+      : visit_(visit), user_(user), total_(static_cast<int32_t>(total)) {}
 
   bool add(const UnitReport &report) {
     if (report.status != QUERN_OK) {
@@ -41,10 +42,18 @@ class Tally {
       ++(report.from_cache ? cached : compiled);
     }
     if (visit_ == nullptr) return true;
-    const quern_unit_report out{sizeof(quern_unit_report), report.kernel.c_str(), report.target.c_str(),
-                                report.types.c_str(),       report.status,         report.message.c_str(),
-                                report.from_cache ? 1 : 0,  report.registers,      report.spill_bytes,
-                                report.shared_bytes,        report.compile_ms,     compiled + cached + failed,
+    const quern_unit_report out{sizeof(quern_unit_report),
+                                report.kernel.c_str(),
+                                report.target.c_str(),
+                                report.types.c_str(),
+                                report.status,
+                                report.message.c_str(),
+                                report.from_cache ? 1 : 0,
+                                report.registers,
+                                report.spill_bytes,
+                                report.shared_bytes,
+                                report.compile_ms,
+                                compiled + cached + failed,
                                 total_};
     return visit_(user_, &out) == 0;
   }
@@ -73,16 +82,17 @@ quern_status quern_kernels_visit(quern_hub *hub, quern_kernel_visitor visit, voi
       const std::string operation(manifest.operation->name);
       for (const Variant &variant : manifest.variants) {
         const std::string archs = variant.archs_text();
-        visit_or_stop(visit, user,
-                      quern_kernel_info{sizeof(quern_kernel_info), manifest.id.c_str(), manifest.version, manifest.build,
-                                        package->digest.c_str(), package->origin.c_str(), operation.c_str(),
-                                        variant.name.c_str(), archs.c_str(), variant.priority, manifest.text.c_str(), ""});
+        visit_or_stop(
+            visit, user,
+            quern_kernel_info{sizeof(quern_kernel_info), manifest.id.c_str(), manifest.version, manifest.build,
+                              package->digest.c_str(), package->origin.c_str(), operation.c_str(), variant.name.c_str(),
+                              archs.c_str(), variant.priority, manifest.text.c_str(), ""});
       }
     }
     for (const RefusedPackage &refused : catalog.refused()) {
       visit_or_stop(visit, user,
-                    quern_kernel_info{sizeof(quern_kernel_info), "", 0, 0, "", refused.origin.c_str(), "", "", "", 0, "",
-                                      refused.reason.c_str()});
+                    quern_kernel_info{sizeof(quern_kernel_info), "", 0, 0, "", refused.origin.c_str(), "", "", "", 0,
+                                      "", refused.reason.c_str()});
     }
   });
 }
@@ -128,10 +138,12 @@ quern_status quern_package_check(quern_hub *hub, const char *directory, const ch
     Hub &opened = *need(hub, "hub").hub;
     const auto package = load_package(&need(directory, "directory"));
     const auto units = units_of({package}, parse_targets(archs == nullptr ? "all" : archs));
-    if (units.empty()) fail(QUERN_NOT_FOUND, package->manifest.id, " has no variant for these architectures; name others");
+    if (units.empty())
+      fail(QUERN_NOT_FOUND, package->manifest.id, " has no variant for these architectures; name others");
     Tally tally(visit, user, units.size());
-    for_each_unit(units, 0, [&](const CompileUnit &unit) { return opened.store().compile_afresh(unit); },
-                  [&](const UnitReport &report) { return tally.add(report); });
+    for_each_unit(
+        units, 0, [&](const CompileUnit &unit) { return opened.store().compile_afresh(unit); },
+        [&](const UnitReport &report) { return tally.add(report); });
     tally.throw_failure();
   });
 }

@@ -62,7 +62,8 @@ quern_status quern_weights_infer(const int64_t *blocks_shape, int32_t blocks_ran
     need(scales_shape, "scales_shape");
     constexpr int32_t kMaxRank = 16;
     if (blocks_rank < 1 || blocks_rank > kMaxRank || scales_rank < 1 || scales_rank > kMaxRank) {
-      fail(QUERN_INVALID_ARGUMENT, "the ranks are ", blocks_rank, " and ", scales_rank, "; they must be 1 to ", kMaxRank);
+      fail(QUERN_INVALID_ARGUMENT, "the ranks are ", blocks_rank, " and ", scales_rank, "; they must be 1 to ",
+           kMaxRank);
     }
     product(blocks_shape, blocks_rank, "blocks");
     product(scales_shape, scales_rank, "scales");
@@ -72,7 +73,8 @@ quern_status quern_weights_infer(const int64_t *blocks_shape, int32_t blocks_ran
     const auto same_leading = [&](int32_t count) {
       return std::equal(blocks_shape, blocks_shape + count, scales_shape);
     };
-    const bool gpt_oss = blocks_rank >= 2 && blocks_rank == scales_rank + 1 && last == kBlockBytes && same_leading(scales_rank);
+    const bool gpt_oss =
+        blocks_rank >= 2 && blocks_rank == scales_rank + 1 && last == kBlockBytes && same_leading(scales_rank);
     const bool fused = blocks_rank == scales_rank && last == groups * kBlockBytes && same_leading(scales_rank - 1);
     if (!gpt_oss && !fused) {
       fail(QUERN_INVALID_ARGUMENT, "blocks ", shape_text(blocks_shape, blocks_rank), " and scales ",
@@ -105,9 +107,7 @@ quern_status quern_dequantize_plan(quern_device *device, const quern_dequantize_
 }
 
 quern_status quern_dequantize_run(const quern_plan *plan, const quern_dequantize_args *args, quern_stream stream) {
-  return guard([&] {
-    plan_of<DequantizePlan>(plan, "quern_dequantize_plan").run(read_struct(args, "args"), stream);
-  });
+  return guard([&] { plan_of<DequantizePlan>(plan, "quern_dequantize_plan").run(read_struct(args, "args"), stream); });
 }
 
 quern_status quern_gemm_plan(quern_device *device, const quern_gemm_desc *desc, quern_plan **plan) {
@@ -147,7 +147,6 @@ quern_status quern_dequantize_explain(quern_device *device, const quern_dequanti
 
 quern_status quern_gemm_explain(quern_device *device, const quern_gemm_desc *desc, quern_candidate_visitor visit,
                                 void *user) {
-  return guard([&] {
-    visit_all(GemmPlan::explain(*need(device, "device").device, read_struct(desc, "desc")), visit, user);
-  });
+  return guard(
+      [&] { visit_all(GemmPlan::explain(*need(device, "device").device, read_struct(desc, "desc")), visit, user); });
 }

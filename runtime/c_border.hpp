@@ -53,8 +53,8 @@ T &need(T *pointer, const char *name) {
   return *pointer;
 }
 
-// A copy of the caller's struct, of the size that the library knows. A caller built against a newer header is understood
-// as long as what is unknown here is zero.
+// A copy of the caller's struct, of the size that the library knows. A caller built against a newer header is
+// understood as long as what is unknown here is zero.
 template <typename T>
 T read_struct(const T *given, const char *name) {
   const size_t size = need(given, name).struct_size;

@@ -40,8 +40,8 @@ std::optional<Bytes> find_section(Bytes image, const std::string &name) {
   return std::nullopt;
 }
 
-// .nv.info.<kernel> is a list of attributes: format, id, and a 16-bit value or the size of what follows. The numbers are
-// those that `cuobjdump -elf` prints as EIFMT_* and EIATTR_*.
+// .nv.info.<kernel> is a list of attributes: format, id, and a 16-bit value or the size of what follows. The numbers
+// are those that `cuobjdump -elf` prints as EIFMT_* and EIATTR_*.
 constexpr uint8_t kFormatSized = 4;
 constexpr uint8_t kAttributeCbankParamSize = 0x19;
 
@@ -71,8 +71,17 @@ std::optional<size_t> ptx_parameter_bytes(std::string_view ptx, const std::strin
     size_t count = 1;
     if (bracket != std::string_view::npos) count = std::strtoull(parameter.data() + bracket + 1, nullptr, 10);
     size_t width = 0;
-    for (const auto &[name, bytes] : {std::pair{".b8", 1}, {".u8", 1}, {".u16", 2}, {".u32", 4}, {".f32", 4}, {".s32", 4},
-                                      {".b32", 4}, {".u64", 8}, {".s64", 8}, {".b64", 8}, {".f64", 8}}) {
+    for (const auto &[name, bytes] : {std::pair{".b8", 1},
+                                      {".u8", 1},
+                                      {".u16", 2},
+                                      {".u32", 4},
+                                      {".f32", 4},
+                                      {".s32", 4},
+                                      {".b32", 4},
+                                      {".u64", 8},
+                                      {".s64", 8},
+                                      {".b64", 8},
+                                      {".f64", 8}}) {
       if (parameter.find(std::string(name) + " ") != std::string_view::npos) width = static_cast<size_t>(bytes);
     }
     total += width * count;
@@ -83,7 +92,8 @@ std::optional<size_t> ptx_parameter_bytes(std::string_view ptx, const std::strin
 }  // namespace
 
 std::optional<size_t> parameter_bytes(Bytes code, const std::string &entry) {
-  if (code.size() >= SELFMAG && std::memcmp(code.data(), ELFMAG, SELFMAG) == 0) return cubin_parameter_bytes(code, entry);
+  if (code.size() >= SELFMAG && std::memcmp(code.data(), ELFMAG, SELFMAG) == 0)
+    return cubin_parameter_bytes(code, entry);
   return ptx_parameter_bytes({reinterpret_cast<const char *>(code.data()), code.size()}, entry);
 }
 

@@ -18,8 +18,8 @@ struct CompileUnit {
   std::string digest;          // of the package
   std::string types;           // "x_dtype=bf16"
 
-  // 64 hex digits over source, headers, target, options and entry: no path, host, time or driver. On disk: the order and
-  // kind of what is hashed never changes without a new first field.
+  // 64 hex digits over source, headers, target, options and entry: no path, host, time or driver. On disk: the order
+  // and kind of what is hashed never changes without a new first field.
   std::string request() const;
 };
 

@@ -78,7 +78,8 @@ int number_before(const std::string &log, const char *pattern) {
 // The log without ptxas's report on resources: what is left is for the kernel's author.
 std::string warnings_in(const std::string &log) {
   static const std::regex report(
-      "^(ptxas)?[ .:]*(info +: .*|[0-9]+ bytes stack frame.*|.*Compiling entry function.*|.*Function properties for.*)?\\s*$");
+      "^(ptxas)?[ .:]*(info +: .*|[0-9]+ bytes stack frame.*|.*Compiling entry function.*|.*Function properties "
+      "for.*)?\\s*$");
   std::istringstream lines(log);
   std::string kept;
   for (std::string line; std::getline(lines, line);) {

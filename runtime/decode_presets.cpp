@@ -31,7 +31,8 @@ quern_decode_policy decode_preset(const std::string &name) {
   std::string names;
   for (const Preset &preset : kPresets) {
     if (name == preset.name) {
-      return {sizeof(quern_decode_policy), preset.scale_zero, preset.scale_nan, preset.scale_in_dst, preset.canonical_zero};
+      return {sizeof(quern_decode_policy), preset.scale_zero, preset.scale_nan, preset.scale_in_dst,
+              preset.canonical_zero};
     }
     names += std::string(names.empty() ? "" : ", ") + preset.name;
   }

@@ -18,7 +18,8 @@ quern_dequantize_desc checked(const quern_dequantize_desc &given, bool on_cpu) {
     fail(QUERN_INVALID_ARGUMENT, "format is ", static_cast<int>(desc.format), "; it must be QUERN_FORMAT_MXFP4");
   }
   if (desc.dst_dtype < QUERN_DTYPE_F32 || desc.dst_dtype > QUERN_DTYPE_BF16) {
-    fail(QUERN_INVALID_ARGUMENT, "dst_dtype is ", static_cast<int>(desc.dst_dtype), "; it must be a QUERN_DTYPE_ value");
+    fail(QUERN_INVALID_ARGUMENT, "dst_dtype is ", static_cast<int>(desc.dst_dtype),
+         "; it must be a QUERN_DTYPE_ value");
   }
   check_size("rows_max", desc.rows_max, kMaxRows);
   check_k(desc.k);
@@ -33,7 +34,8 @@ quern_decode_policy checked_policy(const quern_decode_policy *given) {
   quern_decode_policy policy = QUERN_DECODE_POLICY_INIT;
   if (given != nullptr) policy = *given;
   const auto check = [](const char *name, int64_t value, int64_t most) {
-    if (value < 0 || value > most) fail(QUERN_INVALID_ARGUMENT, "policy.", name, " is ", value, "; it must be 0 to ", most);
+    if (value < 0 || value > most)
+      fail(QUERN_INVALID_ARGUMENT, "policy.", name, " is ", value, "; it must be 0 to ", most);
   };
   check("scale_zero", policy.scale_zero, QUERN_SCALE_ZERO_FLUSH);
   check("scale_nan", policy.scale_nan, QUERN_SCALE_NAN_INF);

@@ -57,7 +57,8 @@ std::shared_ptr<Device> Device::open(std::shared_ptr<Hub> hub, const std::string
   } else if (name.rfind("sm_", 0) == 0) {
     device->open_target(parse_target(name));
   } else {
-    fail(QUERN_INVALID_ARGUMENT, "\"", name, "\" is no device; write auto, cpu, cuda:N, or an architecture such as sm_90a");
+    fail(QUERN_INVALID_ARGUMENT, "\"", name,
+         "\" is no device; write auto, cpu, cuda:N, or an architecture such as sm_90a");
   }
   return device;
 }
@@ -86,7 +87,8 @@ void Device::open_cuda(int ordinal) {
   char model[256] = "";
   cu::check(api.device_name(model, sizeof model, ordinal_), "read the GPU's name");
   model_ = model;
-  facts_.capability = attribute(api, cu::kCapabilityMajor, ordinal_) * 10 + attribute(api, cu::kCapabilityMinor, ordinal_);
+  facts_.capability =
+      attribute(api, cu::kCapabilityMajor, ordinal_) * 10 + attribute(api, cu::kCapabilityMinor, ordinal_);
   facts_.sm_count = attribute(api, cu::kMultiprocessorCount, ordinal_);
   facts_.shared_memory = attribute(api, cu::kMaxSharedMemoryPerBlockOptin, ordinal_);
   l2_bytes_ = attribute(api, cu::kL2CacheSize, ordinal_);
@@ -150,7 +152,8 @@ void Device::copy(void *dst, const void *src, size_t bytes, quern_stream stream)
   }
   const cu::Api &api = cu::need_driver();
   const CurrentContext context(*this);
-  cu::check(api.memory_copy(reinterpret_cast<cu::DevicePointer>(dst), reinterpret_cast<cu::DevicePointer>(src), bytes, stream),
+  cu::check(api.memory_copy(reinterpret_cast<cu::DevicePointer>(dst), reinterpret_cast<cu::DevicePointer>(src), bytes,
+                            stream),
             "copy");
   cu::check(api.stream_synchronize(stream), "copy");
 }

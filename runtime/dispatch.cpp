@@ -15,9 +15,9 @@ bool is_forced(const std::string &force, const Candidate &candidate) {
 }
 
 std::optional<std::string> refuse_capability(const Variant &variant, int capability) {
-  const bool listed = variant.archs.empty() || std::any_of(variant.archs.begin(), variant.archs.end(), [&](const Target &arch) {
-                        return arch.capability == capability;
-                      });
+  const bool listed =
+      variant.archs.empty() || std::any_of(variant.archs.begin(), variant.archs.end(),
+                                           [&](const Target &arch) { return arch.capability == capability; });
   if (listed && capability >= variant.least_capability && capability <= variant.most_capability) return std::nullopt;
   return text("capability ", capability_name(capability), " is not ", variant.archs_text());
 }
@@ -46,7 +46,8 @@ std::optional<std::string> refuse_launch(const Variant &variant, const DispatchR
 
 std::optional<std::string> refuse(const Candidate &candidate, const DispatchRequest &request) {
   const Variant &variant = *candidate.variant;
-  if (!request.force.empty() && !is_forced(request.force, candidate)) return "another kernel is forced: " + request.force;
+  if (!request.force.empty() && !is_forced(request.force, candidate))
+    return "another kernel is forced: " + request.force;
   if (const auto found = request.unusable.find(candidate.name()); found != request.unusable.end()) return found->second;
   if (auto reason = refuse_capability(variant, request.facts.capability)) return reason;
   const Operation &operation = *request.problem.operation;
@@ -137,8 +138,9 @@ Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request) {
   }
   if (uncovered > 0) result.choices.clear();
   for (const Candidate &candidate : eligible) {
-    const bool chosen = std::any_of(result.choices.begin(), result.choices.end(),
-                                    [&](const Choice &choice) { return choice.candidate.variant == candidate.variant; });
+    const bool chosen = std::any_of(result.choices.begin(), result.choices.end(), [&](const Choice &choice) {
+      return choice.candidate.variant == candidate.variant;
+    });
     if (chosen) continue;
     const Constraint &sizes = candidate.variant->accepts[run_size];
     const std::string field(request.problem.operation->fields[run_size].name);

@@ -2,8 +2,8 @@
 // other candidate the reason it was refused.
 #pragma once
 
-#include <memory>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -36,8 +36,8 @@ struct Refusal {
 };
 
 struct Dispatch {
-  // By run size, without gaps, from 1 to the problem's maximum, or over what a variant forced by its own name accepts; empty
-  // if some size cannot be served.
+  // By run size, without gaps, from 1 to the problem's maximum, or over what a variant forced by its own name accepts;
+  // empty if some size cannot be served.
   std::vector<Choice> choices;
   std::vector<Refusal> refusals;
   std::string failure;  // why choices is empty, one line

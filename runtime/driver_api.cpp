@@ -16,11 +16,14 @@ struct Driver {
 
 std::string why_init_failed(Result result) {
   switch (result) {
-    case kNoDevice: return "the CUDA driver finds no GPU; check CUDA_VISIBLE_DEVICES and nvidia-smi, or use the device cpu";
-    case kStubLibrary: return "libcuda.so.1 is the toolkit's stub; take its directory out of LD_LIBRARY_PATH";
+    case kNoDevice:
+      return "the CUDA driver finds no GPU; check CUDA_VISIBLE_DEVICES and nvidia-smi, or use the device cpu";
+    case kStubLibrary:
+      return "libcuda.so.1 is the toolkit's stub; take its directory out of LD_LIBRARY_PATH";
     case kSystemDriverMismatch:
       return "libcuda.so.1 does not match the kernel's NVIDIA driver; reboot, or reinstall the driver";
-    default: return text("cuInit fails with CUDA error ", result, "; check nvidia-smi");
+    default:
+      return text("cuInit fails with CUDA error ", result, "; check nvidia-smi");
   }
 }
 
@@ -30,10 +33,11 @@ std::string open_driver(Api &api) {
   const std::string file = chosen.empty() ? "libcuda.so.1" : chosen;
   const SharedLibrary library = SharedLibrary::open(file, reason);
   if (!library) {
-    return text(file, " not found (", reason, "); install the NVIDIA driver, set QUERN_DRIVER_PATH, or use the device cpu");
+    return text(file, " not found (", reason,
+                "); install the NVIDIA driver, set QUERN_DRIVER_PATH, or use the device cpu");
   }
-#define QUERN_FIND(name, symbol, parameters)                                                              \
-  api.name = reinterpret_cast<decltype(api.name)>(library.find(#symbol));                                 \
+#define QUERN_FIND(name, symbol, parameters)                              \
+  api.name = reinterpret_cast<decltype(api.name)>(library.find(#symbol)); \
   if (api.name == nullptr) return file + " has no " #symbol "; Quern needs driver 525 (CUDA 12.0) or newer";
   QUERN_DRIVER_FUNCTIONS(QUERN_FIND)
 #undef QUERN_FIND
@@ -41,7 +45,8 @@ std::string open_driver(Api &api) {
       reinterpret_cast<decltype(api.kernel_parameter_info)>(library.find("cuKernelGetParamInfo"));
   if (const Result result = api.init(0); result != kSuccess) return why_init_failed(result);
   if (api.driver_version(&api.version) != kSuccess || api.version < kOldestDriver) {
-    return text("the driver supports CUDA ", api.version / 1000, ".", api.version % 1000 / 10, "; Quern needs 12.0 or newer");
+    return text("the driver supports CUDA ", api.version / 1000, ".", api.version % 1000 / 10,
+                "; Quern needs 12.0 or newer");
   }
   return {};
 }

@@ -1,5 +1,6 @@
-// The CUDA driver API as far as Quern uses it, declared here so that neither the toolkit nor the driver is needed to build
-// or to start; a test holds these declarations against cuda.h where that exists. libcuda.so.1 is opened when first needed.
+// The CUDA driver API as far as Quern uses it, declared here so that neither the toolkit nor the driver is needed to
+// build or to start; a test holds these declarations against cuda.h where that exists. libcuda.so.1 is opened when
+// first needed.
 #pragma once
 
 #include <cstddef>
@@ -72,34 +73,34 @@ struct LaunchConfig {
 };
 
 // name, the symbol, the parameters
-#define QUERN_DRIVER_FUNCTIONS(X)                                                                              \
-  X(init, cuInit, (unsigned int flags))                                                                        \
-  X(driver_version, cuDriverGetVersion, (int *version))                                                        \
-  X(error_name, cuGetErrorName, (Result error, const char **name))                                             \
-  X(error_string, cuGetErrorString, (Result error, const char **text))                                         \
-  X(device_count, cuDeviceGetCount, (int *count))                                                              \
-  X(device_get, cuDeviceGet, (Device * device, int ordinal))                                                   \
-  X(device_name, cuDeviceGetName, (char *name, int bytes, Device device))                                      \
-  X(device_attribute, cuDeviceGetAttribute, (int *value, int attribute, Device device))                        \
-  X(device_memory, cuDeviceTotalMem_v2, (size_t * bytes, Device device))                                       \
-  X(primary_context_retain, cuDevicePrimaryCtxRetain, (Context * context, Device device))                      \
-  X(primary_context_release, cuDevicePrimaryCtxRelease_v2, (Device device))                                    \
-  X(context_current, cuCtxGetCurrent, (Context * context))                                                     \
-  X(context_device, cuCtxGetDevice, (Device * device))                                                         \
-  X(context_push, cuCtxPushCurrent_v2, (Context context))                                                      \
-  X(context_pop, cuCtxPopCurrent_v2, (Context * context))                                                      \
-  X(memory_allocate, cuMemAlloc_v2, (DevicePointer * memory, size_t bytes))                                    \
-  X(memory_free, cuMemFree_v2, (DevicePointer memory))                                                         \
-  X(memory_copy, cuMemcpyAsync, (DevicePointer dst, DevicePointer src, size_t bytes, Stream stream))           \
-  X(stream_synchronize, cuStreamSynchronize, (Stream stream))                                                  \
-  X(library_load, cuLibraryLoadData,                                                                           \
-    (Library * library, const void *code, int *jit_options, void **jit_values, unsigned int jit_count,         \
-     int *options, void **values, unsigned int count))                                                         \
-  X(library_unload, cuLibraryUnload, (Library library))                                                        \
-  X(library_kernel, cuLibraryGetKernel, (Kernel * kernel, Library library, const char *name))                  \
-  X(kernel_function, cuKernelGetFunction, (Function * function, Kernel kernel))                                \
-  X(kernel_set_attribute, cuKernelSetAttribute, (int attribute, int value, Kernel kernel, Device device))      \
-  X(function_attribute, cuFuncGetAttribute, (int *value, int attribute, Function function))                    \
+#define QUERN_DRIVER_FUNCTIONS(X)                                                                                    \
+  X(init, cuInit, (unsigned int flags))                                                                              \
+  X(driver_version, cuDriverGetVersion, (int *version))                                                              \
+  X(error_name, cuGetErrorName, (Result error, const char **name))                                                   \
+  X(error_string, cuGetErrorString, (Result error, const char **text))                                               \
+  X(device_count, cuDeviceGetCount, (int *count))                                                                    \
+  X(device_get, cuDeviceGet, (Device * device, int ordinal))                                                         \
+  X(device_name, cuDeviceGetName, (char *name, int bytes, Device device))                                            \
+  X(device_attribute, cuDeviceGetAttribute, (int *value, int attribute, Device device))                              \
+  X(device_memory, cuDeviceTotalMem_v2, (size_t * bytes, Device device))                                             \
+  X(primary_context_retain, cuDevicePrimaryCtxRetain, (Context * context, Device device))                            \
+  X(primary_context_release, cuDevicePrimaryCtxRelease_v2, (Device device))                                          \
+  X(context_current, cuCtxGetCurrent, (Context * context))                                                           \
+  X(context_device, cuCtxGetDevice, (Device * device))                                                               \
+  X(context_push, cuCtxPushCurrent_v2, (Context context))                                                            \
+  X(context_pop, cuCtxPopCurrent_v2, (Context * context))                                                            \
+  X(memory_allocate, cuMemAlloc_v2, (DevicePointer * memory, size_t bytes))                                          \
+  X(memory_free, cuMemFree_v2, (DevicePointer memory))                                                               \
+  X(memory_copy, cuMemcpyAsync, (DevicePointer dst, DevicePointer src, size_t bytes, Stream stream))                 \
+  X(stream_synchronize, cuStreamSynchronize, (Stream stream))                                                        \
+  X(library_load, cuLibraryLoadData,                                                                                 \
+    (Library * library, const void *code, int *jit_options, void **jit_values, unsigned int jit_count, int *options, \
+     void **values, unsigned int count))                                                                             \
+  X(library_unload, cuLibraryUnload, (Library library))                                                              \
+  X(library_kernel, cuLibraryGetKernel, (Kernel * kernel, Library library, const char *name))                        \
+  X(kernel_function, cuKernelGetFunction, (Function * function, Kernel kernel))                                      \
+  X(kernel_set_attribute, cuKernelSetAttribute, (int attribute, int value, Kernel kernel, Device device))            \
+  X(function_attribute, cuFuncGetAttribute, (int *value, int attribute, Function function))                          \
   X(launch, cuLaunchKernelEx, (const LaunchConfig *config, Function function, void **parameters, void **extra))
 
 struct Api {
@@ -111,15 +112,16 @@ struct Api {
   int version;  // 13000 for 13.0
 };
 
-// The driver, initialised; null if it cannot be used, and then driver_missing() says why and what to do. Both are decided
-// once in a process. Thread-safe.
+// The driver, initialised; null if it cannot be used, and then driver_missing() says why and what to do. Both are
+// decided once in a process. Thread-safe.
 const Api *driver() noexcept;
 const char *driver_missing() noexcept;
 
 // The driver, or QUERN_CUDA_UNAVAILABLE.
 const Api &need_driver();
 
-// Throws QUERN_CUDA_ERROR (QUERN_OUT_OF_MEMORY for that) with the driver's own words: "cannot `what`: CUDA_ERROR_...: ...".
+// Throws QUERN_CUDA_ERROR (QUERN_OUT_OF_MEMORY for that) with the driver's own words: "cannot `what`: CUDA_ERROR_...:
+// ...".
 void check(Result result, const char *what);
 
 }  // namespace quern::cu

@@ -33,7 +33,8 @@ Target choose_target(const Device &device, const std::string &asked) {
   if (asked.empty()) return native_target(device.facts().capability);
   const Target target = parse_target(asked);
   if (target.capability > device.facts().capability) {
-    fail(QUERN_INVALID_ARGUMENT, "target ", asked, " is newer than the device's ", device.arch(), "; name an older one");
+    fail(QUERN_INVALID_ARGUMENT, "target ", asked, " is newer than the device's ", device.arch(),
+         "; name an older one");
   }
   return target;
 }
@@ -53,15 +54,22 @@ std::vector<Explanation> explain_dispatch(const Dispatch &dispatched, const std:
   }
   for (const Refusal &refusal : dispatched.refusals) {
     const Candidate &candidate = refusal.candidate;
-    rows.push_back({candidate.name(), candidate.package->origin, candidate.variant->priority, false, 0, 0, "", refusal.reason});
+    rows.push_back(
+        {candidate.name(), candidate.package->origin, candidate.variant->priority, false, 0, 0, "", refusal.reason});
   }
   return rows;
 }
 
 Explanation cpu_explanation(const ExecutorRequest &request) {
   const Operation &operation = *request.problem.operation;
-  return {text("cpu/", operation.name, ":", cpu::instruction_set()), "built-in", 0, true, 1,
-          request.problem.values[operation.run_size], "cpu", ""};
+  return {text("cpu/", operation.name, ":", cpu::instruction_set()),
+          "built-in",
+          0,
+          true,
+          1,
+          request.problem.values[operation.run_size],
+          "cpu",
+          ""};
 }
 
 class CpuExecutor final : public Executor {
@@ -187,7 +195,8 @@ size_t CudaExecutor::workspace_bytes(int64_t size) const {
 }
 
 void CudaExecutor::run(void *parameters, int64_t size, quern_stream stream) const {
-  const auto range = std::find_if(ranges_.begin(), ranges_.end(), [&](const Range &r) { return size <= r.choice.last; });
+  const auto range =
+      std::find_if(ranges_.begin(), ranges_.end(), [&](const Range &r) { return size <= r.choice.last; });
   if (range->module == nullptr) {
     fail(QUERN_CUDA_UNAVAILABLE, device_->name(), " is an architecture without hardware; plan on cuda:N or cpu to run");
   }

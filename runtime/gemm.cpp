@@ -10,7 +10,8 @@ namespace {
 
 void check_half(const char *name, quern_dtype dtype) {
   if (dtype != QUERN_DTYPE_BF16 && dtype != QUERN_DTYPE_F16) {
-    fail(QUERN_INVALID_ARGUMENT, name, " is ", static_cast<int>(dtype), "; it must be QUERN_DTYPE_BF16 or QUERN_DTYPE_F16");
+    fail(QUERN_INVALID_ARGUMENT, name, " is ", static_cast<int>(dtype),
+         "; it must be QUERN_DTYPE_BF16 or QUERN_DTYPE_F16");
   }
 }
 
@@ -24,10 +25,12 @@ quern_gemm_desc checked(const quern_gemm_desc &given, bool on_cpu) {
   check_half("x_dtype", desc.x_dtype);
   check_half("y_dtype", desc.y_dtype);
   if (desc.bias_dtype < 0 || desc.bias_dtype > QUERN_DTYPE_BF16) {
-    fail(QUERN_INVALID_ARGUMENT, "bias_dtype is ", static_cast<int>(desc.bias_dtype), "; it must be 0 or a QUERN_DTYPE_ value");
+    fail(QUERN_INVALID_ARGUMENT, "bias_dtype is ", static_cast<int>(desc.bias_dtype),
+         "; it must be 0 or a QUERN_DTYPE_ value");
   }
   if (desc.scale_zero != QUERN_SCALE_ZERO_EXACT && desc.scale_zero != QUERN_SCALE_ZERO_FLUSH) {
-    fail(QUERN_INVALID_ARGUMENT, "scale_zero is ", static_cast<int>(desc.scale_zero), "; use a QUERN_SCALE_ZERO_ value");
+    fail(QUERN_INVALID_ARGUMENT, "scale_zero is ", static_cast<int>(desc.scale_zero),
+         "; use a QUERN_SCALE_ZERO_ value");
   }
   check_size("m_max", desc.m_max, INT32_MAX);
   check_size("n", desc.n, INT32_MAX);

@@ -19,11 +19,16 @@ std::string default_cache_dir(const Environment &env) {
 
 CacheMode resolve_cache_mode(quern_cache_mode option, const std::string &variable) {
   switch (option) {
-    case QUERN_CACHE_READ_WRITE: return CacheMode::kReadWrite;
-    case QUERN_CACHE_READ_ONLY: return CacheMode::kReadOnly;
-    case QUERN_CACHE_OFF: return CacheMode::kOff;
-    case QUERN_CACHE_DEFAULT: break;
-    default: fail(QUERN_INVALID_ARGUMENT, "cache_mode is ", static_cast<int>(option), "; use a QUERN_CACHE_ value");
+    case QUERN_CACHE_READ_WRITE:
+      return CacheMode::kReadWrite;
+    case QUERN_CACHE_READ_ONLY:
+      return CacheMode::kReadOnly;
+    case QUERN_CACHE_OFF:
+      return CacheMode::kOff;
+    case QUERN_CACHE_DEFAULT:
+      break;
+    default:
+      fail(QUERN_INVALID_ARGUMENT, "cache_mode is ", static_cast<int>(option), "; use a QUERN_CACHE_ value");
   }
   if (variable.empty() || variable == "rw") return CacheMode::kReadWrite;
   if (variable == "ro") return CacheMode::kReadOnly;
@@ -33,10 +38,14 @@ CacheMode resolve_cache_mode(quern_cache_mode option, const std::string &variabl
 
 bool resolve_jit(quern_jit option, const std::string &variable) {
   switch (option) {
-    case QUERN_JIT_ALLOW: return true;
-    case QUERN_JIT_FORBID: return false;
-    case QUERN_JIT_DEFAULT: break;
-    default: fail(QUERN_INVALID_ARGUMENT, "jit is ", static_cast<int>(option), "; use a QUERN_JIT_ value");
+    case QUERN_JIT_ALLOW:
+      return true;
+    case QUERN_JIT_FORBID:
+      return false;
+    case QUERN_JIT_DEFAULT:
+      break;
+    default:
+      fail(QUERN_INVALID_ARGUMENT, "jit is ", static_cast<int>(option), "; use a QUERN_JIT_ value");
   }
   if (variable.empty() || variable == "allow") return true;
   if (variable == "forbid") return false;

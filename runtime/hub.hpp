@@ -1,4 +1,5 @@
-// What a process shares: the options resolved once, the catalog of kernels, the cache, the compiler, the loaded modules.
+// What a process shares: the options resolved once, the catalog of kernels, the cache, the compiler, the loaded
+// modules.
 #pragma once
 
 #include <atomic>
@@ -60,7 +61,7 @@ class Hub {
   Catalog catalog_;
   KernelStore store_;
   std::atomic<int64_t> memory_hits_{0};
-  std::mutex mutex_;  // guards modules_
+  std::mutex mutex_;                                              // guards modules_
   std::map<std::string, std::shared_ptr<const Module>> modules_;  // by request
 };
 

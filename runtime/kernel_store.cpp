@@ -46,8 +46,10 @@ std::optional<KernelStore::Code> KernelStore::find(const CompileUnit &unit, cons
 }
 
 void KernelStore::require_compiler(const CompileUnit &unit) {
-  const std::string where = text(unit.kernel, " for ", unit.target.name(), unit.types.empty() ? "" : " (" + unit.types + ")");
-  const std::string fix = text("; run quern prefetch --arch ", unit.target.name(), " into this cache: ", cache_.state());
+  const std::string where =
+      text(unit.kernel, " for ", unit.target.name(), unit.types.empty() ? "" : " (" + unit.types + ")");
+  const std::string fix =
+      text("; run quern prefetch --arch ", unit.target.name(), " into this cache: ", cache_.state());
   if (!jit_allowed_) fail(QUERN_JIT_FORBIDDEN, where, " is not in the cache and compiling is forbidden", fix);
   try {
     nvrtc_.need();
@@ -64,8 +66,8 @@ KernelStore::Code KernelStore::compile_afresh(const CompileUnit &unit) {
   Compiled compiled = compile(nvrtc_, unit);
   ++stats_.compiles;
   stats_.compile_ms += compiled.milliseconds;
-  log_.write(QUERN_LOG_INFO, "compile", unit.kernel, " ", unit.target.name(), " ", unit.types, " in ", compiled.milliseconds,
-             " ms");
+  log_.write(QUERN_LOG_INFO, "compile", unit.kernel, " ", unit.target.name(), " ", unit.types, " in ",
+             compiled.milliseconds, " ms");
   CacheEntry entry;
   entry.request = unit.request();
   entry.nvrtc = build();
@@ -85,8 +87,8 @@ KernelStore::Code KernelStore::compile_afresh(const CompileUnit &unit) {
 
 KernelStore::Code KernelStore::get(const CompileUnit &unit) {
   const std::string request = unit.request();
-  // One thread of this process works on a request; the others wait and then find it on disk or, without a cache, compile
-  // one after the other.
+  // One thread of this process works on a request; the others wait and then find it on disk or, without a cache,
+  // compile one after the other.
   std::unique_lock guard(mutex_);
   landed_.wait(guard, [&] { return in_flight_.count(request) == 0; });
   in_flight_.insert(request);

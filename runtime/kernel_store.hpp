@@ -34,8 +34,8 @@ class KernelStore {
     std::string problem;   // why it could not be kept
   };
 
-  // Throws QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_BAD_MANIFEST, or QUERN_UNSUPPORTED where this NVRTC does not
-  // know the target.
+  // Throws QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_BAD_MANIFEST, or QUERN_UNSUPPORTED
+  // where this NVRTC does not know the target.
   Code get(const CompileUnit &unit);
 
   // Without looking at or writing the cache.

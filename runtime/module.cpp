@@ -5,20 +5,21 @@
 namespace quern {
 namespace {
 
-// The compiler's record was held to the operation's block in bytes; if the driver's first parameter has all of them, it is
-// the only one. (To ask for a second would be an error, which tools that watch the driver report.)
+// The compiler's record was held to the operation's block in bytes; if the driver's first parameter has all of them, it
+// is the only one. (To ask for a second would be an error, which tools that watch the driver report.)
 void check_parameters(const cu::Api &api, cu::Kernel kernel, size_t expected, const std::string &name) {
   if (api.kernel_parameter_info == nullptr) return;  // before 12.4
   size_t offset = 0, size = 0;
   if (expected > 0 && (api.kernel_parameter_info(kernel, 0, &offset, &size) != cu::kSuccess || size != expected)) {
-    fail(QUERN_BAD_MANIFEST, name, " takes a first parameter of ", size, " bytes, not its operation's block of ", expected,
-         " bytes; correct the kernel");
+    fail(QUERN_BAD_MANIFEST, name, " takes a first parameter of ", size, " bytes, not its operation's block of ",
+         expected, " bytes; correct the kernel");
   }
 }
 
 }  // namespace
 
-Module::Module(std::span<const uint8_t> code, const std::string &entry, size_t parameter_bytes, const std::string &kernel) {
+Module::Module(std::span<const uint8_t> code, const std::string &entry, size_t parameter_bytes,
+               const std::string &kernel) {
   const cu::Api &api = cu::need_driver();
   char log[2048] = "";
   int option_names[] = {cu::kJitErrorLogBuffer, cu::kJitErrorLogBufferSizeBytes};

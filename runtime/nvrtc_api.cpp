@@ -68,8 +68,8 @@ void Nvrtc::open() {
     if (!is_path || std::filesystem::exists(file)) library = SharedLibrary::open(file, reason);
     if (library) {
       reason.clear();
-#define QUERN_FIND(name, symbol, result, parameters)                              \
-  api_.name = reinterpret_cast<decltype(api_.name)>(library.find(#symbol));      \
+#define QUERN_FIND(name, symbol, result, parameters)                        \
+  api_.name = reinterpret_cast<decltype(api_.name)>(library.find(#symbol)); \
   if (api_.name == nullptr) reason = "it has no " #symbol;
       QUERN_NVRTC_FUNCTIONS(QUERN_FIND)
 #undef QUERN_FIND

@@ -1,4 +1,5 @@
-// Libraries opened at run time. They are never closed: closing CUDA's libraries under a process that uses them crashes it.
+// Libraries opened at run time. They are never closed: closing CUDA's libraries under a process that uses them crashes
+// it.
 #pragma once
 
 #include <string>

@@ -69,7 +69,9 @@ std::optional<std::vector<uint8_t>> read_file(const fs::path &path, size_t limit
   return read_whole<std::vector<uint8_t>>(path, limit);
 }
 
-std::optional<std::string> read_text(const fs::path &path, size_t limit) { return read_whole<std::string>(path, limit); }
+std::optional<std::string> read_text(const fs::path &path, size_t limit) {
+  return read_whole<std::string>(path, limit);
+}
 
 void publish_file(const fs::path &temporary_dir, const fs::path &path, std::span<const uint8_t> bytes) {
   const fs::path temporary = temporary_dir / temporary_name();
@@ -107,7 +109,8 @@ std::optional<FileLock> FileLock::acquire(const fs::path &path, std::chrono::mil
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     // A prune may have removed the file between open and lock; then somebody else can lock a new one, so start again.
-    struct stat held {}, named {};
+    struct stat held {
+    }, named{};
     if (::fstat(fd.get(), &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
         held.st_dev == named.st_dev) {
       return FileLock(std::move(fd));

@@ -1,5 +1,5 @@
-// Files as the cache needs them: reads that follow no link, publication that is all or nothing, locks that die with their
-// process.
+// Files as the cache needs them: reads that follow no link, publication that is all or nothing, locks that die with
+// their process.
 #pragma once
 
 #include <chrono>
@@ -29,13 +29,13 @@ class FileDescriptor {
   int fd_;
 };
 
-// The whole of a regular file, or nothing if it cannot be opened or read or is larger than `limit`. Does not follow a link at the
-// last component, and does not hang on a FIFO.
+// The whole of a regular file, or nothing if it cannot be opened or read or is larger than `limit`. Does not follow a
+// link at the last component, and does not hang on a FIFO.
 std::optional<std::vector<uint8_t>> read_file(const std::filesystem::path &path, size_t limit);
 std::optional<std::string> read_text(const std::filesystem::path &path, size_t limit);
 
-// Write `bytes` to a new file in `temporary_dir`, sync it and rename it to `path` (same file system), so that readers see
-// all or nothing. Throws QUERN_IO_ERROR and leaves nothing behind.
+// Write `bytes` to a new file in `temporary_dir`, sync it and rename it to `path` (same file system), so that readers
+// see all or nothing. Throws QUERN_IO_ERROR and leaves nothing behind.
 void publish_file(const std::filesystem::path &temporary_dir, const std::filesystem::path &path,
                   std::span<const uint8_t> bytes);
 

@@ -98,6 +98,9 @@ HWY_NOINLINE void add_unusual_rows(Workspace &work, int rows, float *sums) {
 HWY_INLINE void load_x(const GemmParams &p, const GemmTile &tile, int row, int64_t block, int count, float *x) {
   const int64_t first = (tile.first_row + int64_t{row}) * p.x_stride + block * kMxfp4Block;
   load_as_f32(p.x, first, p.x_dtype, count, x);
+  // The next blocks, which no hardware sees coming among so many rows. At the end it is of no use and does no harm.
+  const int64_t next = first + count;
+  hwy::Prefetch(static_cast<const uint8_t *>(p.x) + (p.x_dtype == kF32 ? next * 4 : next * 2));
 }
 
 void add_block(const GemmParams &p, const GemmTile &tile, int64_t block, Workspace &work) {

@@ -27,7 +27,7 @@ constexpr int kLanes = HWY_LANES(float);
 // Scale bytes are read four blocks at a time, a word per row.
 constexpr int kScaleBlocks = 4;
 // Blocks ahead that are asked for: the rows of a tile are more streams than hardware follows.
-constexpr int kPrefetchBlocks = 16;
+constexpr int kPrefetchBlocks = 4;
 // From this scale byte on, elements can be infinite whose sum, scaled later, would not be: they are scaled at once.
 constexpr uint32_t kLargeScale = 253;
 

@@ -28,7 +28,8 @@ Function *fake(const char *symbol) {
 class CudaPath : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_NE(fake<FakeCuda *()>("fake_cuda_state"), nullptr) << "run with QUERN_DRIVER_PATH set to the stand-in driver";
+    ASSERT_NE(fake<FakeCuda *()>("fake_cuda_state"), nullptr)
+        << "run with QUERN_DRIVER_PATH set to the stand-in driver";
     state_ = fake<FakeCuda *()>("fake_cuda_state")();
     set_current(-1);
     // One cache for all tests, so that each unit is compiled once.
@@ -77,7 +78,8 @@ class CudaPath : public testing::Test {
     std::ofstream(packages_ / folder / "k.cu") << source;
     std::ofstream(packages_ / folder / "kernel.json") << R"({"schema": 1, "id": ")" << id << R"(", "version": 1,
       "operation": "gemm", "params": 1, "files": ["k.cu"], "variants": [{"name": "v", "unit": "k.cu", "entry": "entry",
-      "capability": {"min": "7.5"}, "priority": )" << priority << R"(,
+      "capability": {"min": "7.5"}, "priority": )" << priority
+                                                      << R"(,
       "accepts": {"format": ["mxfp4"], "x_dtype": ["bf16"], "y_dtype": ["bf16"], "bias_dtype": ["none"]},
       "defines": {"TILE": 16},
       "launch": {"grid": [{"ceil_div": ["n", "TILE"]}, "m", 1], "block": [64, 2, 1], "cluster": [1, 1, 1],
@@ -93,7 +95,8 @@ class CudaPath : public testing::Test {
 
 constexpr const char *kGood =
     "#include <quern/gemm_params.h>\n"
-    "extern \"C\" __global__ void entry(const __grid_constant__ quern::GemmParams p) { if (p.m < 0) *(int *)p.y = p.n; }\n";
+    "extern \"C\" __global__ void entry(const __grid_constant__ quern::GemmParams p) { if (p.m < 0) *(int *)p.y = p.n; "
+    "}\n";
 
 TEST_F(CudaPath, DeviceTellsWhatTheDriverSays) {
   open();

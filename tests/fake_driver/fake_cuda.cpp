@@ -1,6 +1,6 @@
-// A stand-in for libcuda.so.1: two GPUs of capability 9.0 whose memory is the host's and whose kernels do nothing but are
-// counted. With it the whole CUDA path up to the launch is tested where there is no GPU. It reads parameter sizes from the
-// code as the real driver does, so that a kernel that lies is found here too.
+// A stand-in for libcuda.so.1: two GPUs of capability 9.0 whose memory is the host's and whose kernels do nothing but
+// are counted. With it the whole CUDA path up to the launch is tested where there is no GPU. It reads parameter sizes
+// from the code as the real driver does, so that a kernel that lies is found here too.
 #include "tests/fake_driver/fake_cuda.hpp"
 
 #include <algorithm>
@@ -87,12 +87,23 @@ FAKE cuDeviceGetName(char *name, int bytes, Device) {
 }
 FAKE cuDeviceGetAttribute(int *value, int attribute, Device) {
   switch (attribute) {
-    case kCapabilityMajor: *value = 9; break;
-    case kCapabilityMinor: *value = 0; break;
-    case kMultiprocessorCount: *value = 132; break;
-    case kMaxSharedMemoryPerBlockOptin: *value = 227 << 10; break;
-    case kL2CacheSize: *value = 60 << 20; break;
-    default: return kInvalidValue;
+    case kCapabilityMajor:
+      *value = 9;
+      break;
+    case kCapabilityMinor:
+      *value = 0;
+      break;
+    case kMultiprocessorCount:
+      *value = 132;
+      break;
+    case kMaxSharedMemoryPerBlockOptin:
+      *value = 227 << 10;
+      break;
+    case kL2CacheSize:
+      *value = 60 << 20;
+      break;
+    default:
+      return kInvalidValue;
   }
   return kSuccess;
 }
@@ -167,7 +178,8 @@ FAKE cuLibraryUnload(Library library) {
   return kSuccess;
 }
 FAKE cuLibraryGetKernel(Kernel *kernel, Library library, const char *name) {
-  const auto bytes = parameter_bytes({reinterpret_cast<const uint8_t *>(library->code.data()), library->code.size()}, name);
+  const auto bytes =
+      parameter_bytes({reinterpret_cast<const uint8_t *>(library->code.data()), library->code.size()}, name);
   if (!bytes) return 500;
   *kernel = new CUkern_st{name, *bytes};  // as long as the process, like the real one's
   return kSuccess;

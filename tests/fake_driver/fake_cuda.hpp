@@ -1,4 +1,5 @@
-// What the stand-in for libcuda.so.1 tells a test about the calls it got. Resolve these with dlsym on the opened library.
+// What the stand-in for libcuda.so.1 tells a test about the calls it got. Resolve these with dlsym on the opened
+// library.
 #pragma once
 
 #include <cstddef>

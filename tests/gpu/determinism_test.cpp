@@ -32,7 +32,8 @@ TEST_F(Determinism, ThreadsShareAPlan) {
     threads.emplace_back([this, output] {
       quern_gemm_args mine = args_;
       mine.y = output;
-      for (int run = 0; run < 50; ++run) EXPECT_EQ(quern_gemm_run(plan_, &mine, nullptr), QUERN_OK) << quern_last_error();
+      for (int run = 0; run < 50; ++run)
+        EXPECT_EQ(quern_gemm_run(plan_, &mine, nullptr), QUERN_OK) << quern_last_error();
       EXPECT_EQ(quern_device_synchronize(device_, nullptr), QUERN_OK);
     });
   }

@@ -1,5 +1,6 @@
-// The contract of operation "gemm", version 1: Y[m, n] = X[m, k] * W[n, k]^T + bias. What every kernel entry of it takes,
-// as one __grid_constant__ argument. ABI between the library and kernel packages: a change of layout is a new version.
+// The contract of operation "gemm", version 1: Y[m, n] = X[m, k] * W[n, k]^T + bias. What every kernel entry of it
+// takes, as one __grid_constant__ argument. ABI between the library and kernel packages: a change of layout is a new
+// version.
 #pragma once
 
 #include <quern/mxfp4.h>

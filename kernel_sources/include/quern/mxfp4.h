@@ -1,6 +1,6 @@
 // The numerics of MXFP4, written once for host and device: E2M1 elements, E8M0 scales (OCP MX v1.0 §5.3.3, §5.4.1), and
-// rounding of f32 to f16 and bf16. Only integer operations and exact multiplies by powers of two, so that every compiler
-// gives the same bits. Must not be compiled with flush-to-zero: 2^-127 and its neighbours are subnormal.
+// rounding of f32 to f16 and bf16. Only integer operations and exact multiplies by powers of two, so that every
+// compiler gives the same bits. Must not be compiled with flush-to-zero: 2^-127 and its neighbours are subnormal.
 #pragma once
 
 #include <quern/types.h>
@@ -64,7 +64,7 @@ QUERN_HOST_DEVICE uint16_t f16_from_f32(float value) {
     return static_cast<uint16_t>(sign | (rounded - 0x38000000u) >> 13);  // may carry into infinity, as it should
   }
   if (magnitude < 0x33000000u) return static_cast<uint16_t>(sign);  // below 2^-25: rounds to zero
-  const uint32_t shift = 126u - (magnitude >> 23);                  // 14 to 24: what f16 drops of the 24-bit significand
+  const uint32_t shift = 126u - (magnitude >> 23);  // 14 to 24: what f16 drops of the 24-bit significand
   const uint32_t significand = (magnitude & 0x7fffffu) | 0x800000u;
   const uint32_t kept = significand >> shift;
   const uint32_t dropped = significand & ((1u << shift) - 1u);

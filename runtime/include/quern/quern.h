@@ -5,27 +5,29 @@
  *
  * CONVENTIONS
  *
- *  1. Status. Every function that can fail returns quern_status. QUERN_OK is 0. On failure the outputs are untouched and
- *     quern_last_error() holds one line: the fact, then the fix.
+ *  1. Status. Every function that can fail returns quern_status. QUERN_OK is 0. On failure the outputs are untouched
+ *     and quern_last_error() holds one line: the fact, then the fix.
  *  2. Handles (quern_hub, quern_device, quern_plan) are opaque. Each holds what it needs of its parents alive, so
  *     handles may be closed in any order. Closing NULL does nothing.
  *  3. Structs. The first member of every struct is struct_size; set it with the INIT macro. The library reads and
- *     writes no more than struct_size bytes. Members are only ever appended, and zero means the default. A struct larger than the
- *     library knows is accepted when the unknown tail is zero, else QUERN_INVALID_ARGUMENT.
+ *     writes no more than struct_size bytes. Members are only ever appended, and zero means the default. A struct
+ *     larger than the library knows is accepted when the unknown tail is zero, else QUERN_INVALID_ARGUMENT.
  *  4. Threads. A hub, a device and a plan may be used from any number of threads at once. Arguments belong to the
- *     caller. The last error is per thread. After fork(), a child may use a handle only if no CUDA call was made before.
+ *     caller. The last error is per thread. After fork(), a child may use a handle only if no CUDA call was made
+ *     before.
  *  5. Memory. Tensors belong to the caller, who keeps them alive until the work on the stream is done. Pointers are
  *     those of the device the plan was made for: device memory on CUDA, host memory on the CPU. The library allocates
- *     nothing in a run. Strings passed in are copied; strings handed out live as long as the handle or, in a callback, the call.
+ *     nothing in a run. Strings passed in are copied; strings handed out live as long as the handle or, in a callback,
+ *     the call.
  *  6. Streams. quern_stream is CUstream and cudaStream_t. NULL is the legacy default stream. The CPU device ignores
- *     the stream and has finished when a run returns. The CUDA context is the caller's current one if it is on the plan's
- *     device, else the device's primary context.
+ *     the stream and has finished when a run returns. The CUDA context is the caller's current one if it is on the
+ *     plan's device, else the device's primary context.
  *  7. Capture. quern_*_run may be called while the stream is being captured into a CUDA graph; it only launches. Every
  *     other function may read the disk, compile or synchronise: call it before capture begins.
  *  8. Units. Sizes are bytes where the name says bytes, else elements. Times are seconds since 1970 UTC or
  *     milliseconds, as named.
- *  9. The library prints nothing, aborts never, installs no handler, and touches the network only when its options allow it. It
- *     reads the environment once, when a hub opens; options beat the environment.
+ *  9. The library prints nothing, aborts never, installs no handler, and touches the network only when its options
+ *     allow it. It reads the environment once, when a hub opens; options beat the environment.
  * 10. Callbacks may come from any thread, never two at once for one call, and must not call back into the library.
  *
  * FORMATS
@@ -64,21 +66,21 @@ extern "C" {
 /* ABI: decades by theme; never renumbered, never reused. */
 typedef enum quern_status {
   QUERN_OK = 0,
-  QUERN_INVALID_ARGUMENT = 10,    /* a null, misaligned or out-of-range argument; the text names it */
-  QUERN_UNSUPPORTED = 11,         /* no kernel accepts the problem on this device; the text says why */
-  QUERN_BUFFER_TOO_SMALL = 12,    /* the workspace is smaller than quern_plan_workspace_size() says */
-  QUERN_CUDA_UNAVAILABLE = 20,    /* no driver, no GPU, or a device without hardware behind it */
-  QUERN_NVRTC_UNAVAILABLE = 21,   /* a compile is needed and NVRTC is not found */
-  QUERN_CUDA_ERROR = 22,          /* the driver refused a call */
-  QUERN_OUT_OF_MEMORY = 23,       /* host or device memory */
-  QUERN_JIT_FORBIDDEN = 24,       /* a compile is needed and the options forbid it */
-  QUERN_COMPILE_FAILED = 30,      /* quern_last_error_log() has the compiler's log */
-  QUERN_BAD_MANIFEST = 31,        /* a kernel package is malformed */
-  QUERN_NOT_FOUND = 32,           /* no such kernel, directory or preset */
-  QUERN_IO_ERROR = 40,            /* the file system refused */
-  QUERN_CORRUPT = 41,             /* bytes on disk do not match their hash */
-  QUERN_CANCELLED = 45,           /* a callback asked to stop */
-  QUERN_INTERNAL = 90,            /* a defect in Quern: please report it */
+  QUERN_INVALID_ARGUMENT = 10,  /* a null, misaligned or out-of-range argument; the text names it */
+  QUERN_UNSUPPORTED = 11,       /* no kernel accepts the problem on this device; the text says why */
+  QUERN_BUFFER_TOO_SMALL = 12,  /* the workspace is smaller than quern_plan_workspace_size() says */
+  QUERN_CUDA_UNAVAILABLE = 20,  /* no driver, no GPU, or a device without hardware behind it */
+  QUERN_NVRTC_UNAVAILABLE = 21, /* a compile is needed and NVRTC is not found */
+  QUERN_CUDA_ERROR = 22,        /* the driver refused a call */
+  QUERN_OUT_OF_MEMORY = 23,     /* host or device memory */
+  QUERN_JIT_FORBIDDEN = 24,     /* a compile is needed and the options forbid it */
+  QUERN_COMPILE_FAILED = 30,    /* quern_last_error_log() has the compiler's log */
+  QUERN_BAD_MANIFEST = 31,      /* a kernel package is malformed */
+  QUERN_NOT_FOUND = 32,         /* no such kernel, directory or preset */
+  QUERN_IO_ERROR = 40,          /* the file system refused */
+  QUERN_CORRUPT = 41,           /* bytes on disk do not match their hash */
+  QUERN_CANCELLED = 45,         /* a callback asked to stop */
+  QUERN_INTERNAL = 90,          /* a defect in Quern: please report it */
   QUERN_STATUS_MAX_ENUM = 0x7fffffff
 } quern_status;
 
@@ -130,22 +132,26 @@ typedef enum quern_cache_mode {
 
 typedef struct quern_hub_options {
   size_t struct_size;
-  const char *cache_dir;   /* NULL: QUERN_CACHE_DIR, else $XDG_CACHE_HOME/quern, else ~/.cache/quern, else no cache on disk */
+  const char *cache_dir;   /* NULL: QUERN_CACHE_DIR, else $XDG_CACHE_HOME/quern, else ~/.cache/quern, else none */
   const char *kernel_path; /* directories of packages, ':' between; NULL: QUERN_KERNEL_PATH */
   const char *nvrtc_path;  /* the libnvrtc file; NULL: QUERN_NVRTC_PATH, else the usual places */
   quern_jit jit;
   quern_cache_mode cache_mode;
-  int32_t offline;         /* 1: never touch the network; 0: QUERN_OFFLINE. This version never does. */
+  int32_t offline;           /* 1: never touch the network; 0: QUERN_OFFLINE. This version never does. */
   quern_log_level log_level; /* 0: QUERN_LOG, else off */
   quern_log_callback log;    /* NULL: standard error, only when QUERN_LOG asks for it */
   void *log_user;
 } quern_hub_options;
-#define QUERN_HUB_OPTIONS_INIT {sizeof(quern_hub_options), NULL, NULL, NULL, QUERN_JIT_DEFAULT, QUERN_CACHE_DEFAULT, 0, (quern_log_level)0, NULL, NULL}
+#define QUERN_HUB_OPTIONS_INIT                                                                                        \
+  {                                                                                                                   \
+    sizeof(quern_hub_options), NULL, NULL, NULL, QUERN_JIT_DEFAULT, QUERN_CACHE_DEFAULT, 0, (quern_log_level)0, NULL, \
+        NULL                                                                                                          \
+  }
 
 /* Open a hub. options may be NULL. Packages in kernel_path that are broken do not fail the call: they are listed by
- * quern_kernels_visit() with their reason. A cache directory that cannot be written is used read-only, one that cannot be
- * read not at all; both are logged and told by quern_hub_get_info().
- * Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_OUT_OF_MEMORY. Since 0.1. */
+ * quern_kernels_visit() with their reason. A cache directory that cannot be written is used read-only, one that cannot
+ * be read not at all; both are logged and told by quern_hub_get_info(). Returns QUERN_OK, QUERN_INVALID_ARGUMENT,
+ * QUERN_OUT_OF_MEMORY. Since 0.1. */
 QUERN_API quern_status quern_hub_open(const quern_hub_options *options, quern_hub **hub);
 QUERN_API void quern_hub_close(quern_hub *hub);
 
@@ -162,10 +168,11 @@ typedef struct quern_hub_info {
   const char *driver_missing; /* "" when found, else why not */
   int32_t cuda_device_count;
   int32_t jit_allowed;
-  int32_t packages;           /* accepted kernel packages */
+  int32_t packages; /* accepted kernel packages */
   int32_t packages_refused;
 } quern_hub_info;
-#define QUERN_HUB_INFO_INIT {sizeof(quern_hub_info), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0}
+#define QUERN_HUB_INFO_INIT \
+  { sizeof(quern_hub_info), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0 }
 
 /* Facts about the hub and this machine. Opens the driver and NVRTC. Strings live as long as the hub.
  * Returns QUERN_OK, QUERN_INVALID_ARGUMENT. Since 0.1. */
@@ -177,10 +184,11 @@ typedef struct quern_hub_stats {
   int64_t disk_hits;   /* entries read from the cache and verified */
   int64_t compiles;    /* NVRTC runs that succeeded */
   int64_t compile_ms;
-  int64_t corrupt;     /* entries found damaged, and counted as misses */
-  int64_t writes;      /* entries published to the cache */
+  int64_t corrupt; /* entries found damaged, and counted as misses */
+  int64_t writes;  /* entries published to the cache */
 } quern_hub_stats;
-#define QUERN_HUB_STATS_INIT {sizeof(quern_hub_stats), 0, 0, 0, 0, 0, 0}
+#define QUERN_HUB_STATS_INIT \
+  { sizeof(quern_hub_stats), 0, 0, 0, 0, 0, 0 }
 
 /* Counters of this hub since it opened. Returns QUERN_OK, QUERN_INVALID_ARGUMENT. Since 0.1. */
 QUERN_API quern_status quern_hub_get_stats(const quern_hub *hub, quern_hub_stats *stats);
@@ -194,40 +202,41 @@ typedef enum quern_device_kind {
   QUERN_DEVICE_KIND_MAX_ENUM = 0x7fffffff
 } quern_device_kind;
 
-/* Open a device by name: "cpu"; "cuda:N" or "cuda" (N = 0); "sm_90a" and the like for a target without hardware; NULL or
- * "auto" for the first CUDA device if there is one, else the CPU.
- * Returns QUERN_OK, QUERN_INVALID_ARGUMENT (unknown name), QUERN_CUDA_UNAVAILABLE, QUERN_CUDA_ERROR, QUERN_OUT_OF_MEMORY.
- * Since 0.1. */
+/* Open a device by name: "cpu"; "cuda:N" or "cuda" (N = 0); "sm_90a" and the like for a target without hardware; NULL
+ * or "auto" for the first CUDA device if there is one, else the CPU. Returns QUERN_OK, QUERN_INVALID_ARGUMENT (unknown
+ * name), QUERN_CUDA_UNAVAILABLE, QUERN_CUDA_ERROR, QUERN_OUT_OF_MEMORY. Since 0.1. */
 QUERN_API quern_status quern_device_open(quern_hub *hub, const char *name, quern_device **device);
 QUERN_API void quern_device_close(quern_device *device);
 
 typedef struct quern_device_info {
   size_t struct_size;
   quern_device_kind kind;
-  const char *name;            /* "cpu", "cuda:0", "sm_90a" */
-  const char *model;           /* "NVIDIA H200"; the vector instruction set on the CPU */
-  const char *arch;            /* what kernels are compiled for, "sm_90a"; "" on the CPU */
+  const char *name;  /* "cpu", "cuda:0", "sm_90a" */
+  const char *model; /* "NVIDIA H200"; the vector instruction set on the CPU */
+  const char *arch;  /* what kernels are compiled for, "sm_90a"; "" on the CPU */
   int32_t capability_major, capability_minor;
-  int32_t sm_count;            /* threads on the CPU */
+  int32_t sm_count; /* threads on the CPU */
   int64_t memory_bytes;
   int64_t shared_memory_bytes; /* per block, opt-in maximum */
   int64_t l2_bytes;
 } quern_device_info;
-#define QUERN_DEVICE_INFO_INIT {sizeof(quern_device_info), (quern_device_kind)0, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0}
+#define QUERN_DEVICE_INFO_INIT \
+  { sizeof(quern_device_info), (quern_device_kind)0, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0 }
 
 /* Facts about a device. Strings live as long as the device. Returns QUERN_OK, QUERN_INVALID_ARGUMENT. Since 0.1. */
 QUERN_API quern_status quern_device_get_info(const quern_device *device, quern_device_info *info);
 
-/* Memory of the device, for hosts that bring no CUDA of their own: 256-byte aligned, uninitialised, to be given back with
- * quern_device_release(). bytes = 0 gives NULL. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_OUT_OF_MEMORY,
+/* Memory of the device, for hosts that bring no CUDA of their own: 256-byte aligned, uninitialised, to be given back
+ * with quern_device_release(). bytes = 0 gives NULL. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_OUT_OF_MEMORY,
  * QUERN_CUDA_UNAVAILABLE, QUERN_CUDA_ERROR. Since 0.1. */
 QUERN_API quern_status quern_device_allocate(quern_device *device, size_t bytes, void **memory);
 /* NULL does nothing. Waits for work that uses the memory. Since 0.1. */
 QUERN_API quern_status quern_device_release(quern_device *device, void *memory);
 /* Copy between host and device memory in either direction, ordered on the stream. The call returns when the copy is
- * done, so host memory may be reused. Not for capture. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_CUDA_UNAVAILABLE,
- * QUERN_CUDA_ERROR. Since 0.1. */
-QUERN_API quern_status quern_device_copy(quern_device *device, void *dst, const void *src, size_t bytes, quern_stream stream);
+ * done, so host memory may be reused. Not for capture. Returns QUERN_OK, QUERN_INVALID_ARGUMENT,
+ * QUERN_CUDA_UNAVAILABLE, QUERN_CUDA_ERROR. Since 0.1. */
+QUERN_API quern_status quern_device_copy(quern_device *device, void *dst, const void *src, size_t bytes,
+                                         quern_stream stream);
 /* Wait until all work on the stream is done. Returns as quern_device_copy(). Since 0.1. */
 QUERN_API quern_status quern_device_synchronize(quern_device *device, quern_stream stream);
 
@@ -241,10 +250,7 @@ typedef enum quern_dtype {
   QUERN_DTYPE_MAX_ENUM = 0x7fffffff
 } quern_dtype;
 
-typedef enum quern_format {
-  QUERN_FORMAT_MXFP4 = 1,
-  QUERN_FORMAT_MAX_ENUM = 0x7fffffff
-} quern_format;
+typedef enum quern_format { QUERN_FORMAT_MXFP4 = 1, QUERN_FORMAT_MAX_ENUM = 0x7fffffff } quern_format;
 
 typedef enum quern_convention {
   QUERN_CONVENTION_GPT_OSS = 1,
@@ -258,12 +264,14 @@ typedef struct quern_weights_shape {
   int64_t rows; /* product of the leading dimensions */
   int64_t k;
 } quern_weights_shape;
-#define QUERN_WEIGHTS_SHAPE_INIT {sizeof(quern_weights_shape), (quern_convention)0, 0, 0}
+#define QUERN_WEIGHTS_SHAPE_INIT \
+  { sizeof(quern_weights_shape), (quern_convention)0, 0, 0 }
 
 /* Recognise the convention of a pair of MXFP4 tensors from their shapes and derive rows and K. Returns QUERN_OK,
  * QUERN_INVALID_ARGUMENT (shapes that fit neither convention; the text says what was expected). Since 0.1. */
-QUERN_API quern_status quern_weights_infer(const int64_t *blocks_shape, int32_t blocks_rank, const int64_t *scales_shape,
-                                           int32_t scales_rank, quern_weights_shape *shape);
+QUERN_API quern_status quern_weights_infer(const int64_t *blocks_shape, int32_t blocks_rank,
+                                           const int64_t *scales_shape, int32_t scales_rank,
+                                           quern_weights_shape *shape);
 
 /* How the scale bytes 0 and 255 and a few corners are read. All other bytes are read alike by everyone. Zero is the OCP
  * standard. */
@@ -286,7 +294,8 @@ typedef struct quern_decode_policy {
   int32_t scale_in_dst;   /* 1: round the scale to the output type before the multiply (matters for f16 only) */
   int32_t canonical_zero; /* 1: nibble 8 is +0 */
 } quern_decode_policy;
-#define QUERN_DECODE_POLICY_INIT {sizeof(quern_decode_policy), QUERN_SCALE_ZERO_EXACT, QUERN_SCALE_NAN_PROPAGATE, 0, 0}
+#define QUERN_DECODE_POLICY_INIT \
+  { sizeof(quern_decode_policy), QUERN_SCALE_ZERO_EXACT, QUERN_SCALE_NAN_PROPAGATE, 0, 0 }
 
 /* The policy that reproduces a system's bytes: "ocp", "transformers", "triton", "triton_torch", "modelopt",
  * "modelopt_packed", "torchao", "compressed_tensors", "deepgemm". Returns QUERN_OK, QUERN_INVALID_ARGUMENT,
@@ -299,17 +308,18 @@ typedef struct quern_dequantize_desc {
   size_t struct_size;
   quern_format format; /* 0: MXFP4 */
   quern_dtype dst_dtype;
-  int64_t k;           /* elements in a row; a multiple of 32 */
-  int64_t rows_max;    /* a run may have 1 to rows_max rows */
-  int64_t blocks_stride; /* bytes from row to row; 0: k / 2. CUDA: a multiple of 16 */
-  int64_t scales_stride; /* bytes from row to row; 0: k / 32 */
-  int64_t dst_stride;    /* elements from row to row; 0: k. CUDA: a multiple of 16 bytes */
+  int64_t k;                         /* elements in a row; a multiple of 32 */
+  int64_t rows_max;                  /* a run may have 1 to rows_max rows */
+  int64_t blocks_stride;             /* bytes from row to row; 0: k / 2. CUDA: a multiple of 16 */
+  int64_t scales_stride;             /* bytes from row to row; 0: k / 32 */
+  int64_t dst_stride;                /* elements from row to row; 0: k. CUDA: a multiple of 16 bytes */
   const quern_decode_policy *policy; /* NULL: OCP */
   const char *kernel; /* NULL, or "package" or "package:variant": use that one or fail. Beats QUERN_KERNEL_FORCE.
                        A variant named so serves only the sizes it accepts. */
-  const char *target; /* NULL, or "compute_80" and the like: compile to PTX for it and let the driver finish (CUDA only) */
+  const char *target; /* NULL, or "compute_80" and the like: PTX that the driver finishes (CUDA only) */
 } quern_dequantize_desc;
-#define QUERN_DEQUANTIZE_DESC_INIT {sizeof(quern_dequantize_desc), QUERN_FORMAT_MXFP4, (quern_dtype)0, 0, 0, 0, 0, 0, NULL, NULL, NULL}
+#define QUERN_DEQUANTIZE_DESC_INIT \
+  { sizeof(quern_dequantize_desc), QUERN_FORMAT_MXFP4, (quern_dtype)0, 0, 0, 0, 0, 0, NULL, NULL, NULL }
 
 typedef struct quern_dequantize_args {
   size_t struct_size;
@@ -320,27 +330,31 @@ typedef struct quern_dequantize_args {
   void *workspace;    /* quern_plan_workspace_size() bytes, 256-byte aligned; may be NULL when that is 0 */
   size_t workspace_bytes;
 } quern_dequantize_args;
-#define QUERN_DEQUANTIZE_ARGS_INIT {sizeof(quern_dequantize_args), 0, NULL, NULL, NULL, NULL, 0}
+#define QUERN_DEQUANTIZE_ARGS_INIT \
+  { sizeof(quern_dequantize_args), 0, NULL, NULL, NULL, NULL, 0 }
 
 /* Make dst[r, j] = E2M1[nibble] * 2^(scale - 127) ready to run, rounded once to dst_dtype (to nearest even; too large
- * becomes infinity). Exact in f32 and bf16 wherever the value is finite there. May read the cache, compile, load, synchronise.
- * Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_UNSUPPORTED, QUERN_NOT_FOUND (kernel), QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN,
- * QUERN_COMPILE_FAILED, QUERN_CUDA_ERROR, QUERN_OUT_OF_MEMORY. Since 0.1. */
-QUERN_API quern_status quern_dequantize_plan(quern_device *device, const quern_dequantize_desc *desc, quern_plan **plan);
+ * becomes infinity). Exact in f32 and bf16 wherever the value is finite there. May read the cache, compile, load,
+ * synchronise. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_UNSUPPORTED, QUERN_NOT_FOUND (kernel),
+ * QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_CUDA_ERROR, QUERN_OUT_OF_MEMORY. Since 0.1.
+ */
+QUERN_API quern_status quern_dequantize_plan(quern_device *device, const quern_dequantize_desc *desc,
+                                             quern_plan **plan);
 
 /* Run it. Capture-safe; no lock, no allocation. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_BUFFER_TOO_SMALL,
  * QUERN_CUDA_UNAVAILABLE (a target without hardware), QUERN_CUDA_ERROR. Since 0.1. */
-QUERN_API quern_status quern_dequantize_run(const quern_plan *plan, const quern_dequantize_args *args, quern_stream stream);
+QUERN_API quern_status quern_dequantize_run(const quern_plan *plan, const quern_dequantize_args *args,
+                                            quern_stream stream);
 
 /* ---- GEMM -------------------------------------------------------------------------------------------------------- */
 
 typedef struct quern_gemm_desc {
   size_t struct_size;
-  quern_format format;   /* of W; 0: MXFP4 */
-  quern_dtype x_dtype;   /* bf16 or f16 */
-  quern_dtype y_dtype;   /* bf16 or f16 */
+  quern_format format;    /* of W; 0: MXFP4 */
+  quern_dtype x_dtype;    /* bf16 or f16 */
+  quern_dtype y_dtype;    /* bf16 or f16 */
   quern_dtype bias_dtype; /* 0: no bias; else bf16, f16 or f32 */
-  int64_t m_max;         /* a run may have 1 to m_max rows of X */
+  int64_t m_max;          /* a run may have 1 to m_max rows of X */
   int64_t n;
   int64_t k;             /* a multiple of 32 */
   int64_t x_stride;      /* elements from row to row; 0: k. CUDA: a multiple of 8 */
@@ -348,10 +362,14 @@ typedef struct quern_gemm_desc {
   int64_t blocks_stride; /* bytes from row to row; 0: k / 2. CUDA: a multiple of 16 */
   int64_t scales_stride; /* bytes from row to row; 0: k / 32 */
   quern_scale_zero scale_zero;
-  const char *kernel;    /* as in quern_dequantize_desc */
+  const char *kernel; /* as in quern_dequantize_desc */
   const char *target;
 } quern_gemm_desc;
-#define QUERN_GEMM_DESC_INIT {sizeof(quern_gemm_desc), QUERN_FORMAT_MXFP4, (quern_dtype)0, (quern_dtype)0, (quern_dtype)0, 0, 0, 0, 0, 0, 0, 0, QUERN_SCALE_ZERO_EXACT, NULL, NULL}
+#define QUERN_GEMM_DESC_INIT                                                                                          \
+  {                                                                                                                   \
+    sizeof(quern_gemm_desc), QUERN_FORMAT_MXFP4, (quern_dtype)0, (quern_dtype)0, (quern_dtype)0, 0, 0, 0, 0, 0, 0, 0, \
+        QUERN_SCALE_ZERO_EXACT, NULL, NULL                                                                            \
+  }
 
 typedef struct quern_gemm_args {
   size_t struct_size;
@@ -364,14 +382,15 @@ typedef struct quern_gemm_args {
   void *workspace;    /* as in quern_dequantize_args */
   size_t workspace_bytes;
 } quern_gemm_args;
-#define QUERN_GEMM_ARGS_INIT {sizeof(quern_gemm_args), 0, NULL, NULL, NULL, NULL, NULL, NULL, 0}
+#define QUERN_GEMM_ARGS_INIT \
+  { sizeof(quern_gemm_args), 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
 
 /* Make Y[m, n] = sum over k of X[m, k] * W[n, k], plus bias[n], ready to run for every M from 1 to m_max. W is what
- * quern_dequantize gives in f32: exact, scale byte 255 is NaN, magnitudes of 2^128 and more are infinite. Products are exact, sums are
- * f32, the bias is added in f32, and the result is rounded once to y_dtype.
- * Error, against the same product in f64: |Y - ref| <= u(y) + 1e-5 * sum over k of |X * W|, where u(y) is one unit in
- * the last place of ref in y_dtype, wherever that sum is finite in f32. The same bits from run to run. NaN and infinity in X and W propagate as in IEEE arithmetic.
- * Returns as quern_dequantize_plan(). Since 0.1. */
+ * quern_dequantize gives in f32: exact, scale byte 255 is NaN, magnitudes of 2^128 and more are infinite. Products are
+ * exact, sums are f32, the bias is added in f32, and the result is rounded once to y_dtype. Error, against the same
+ * product in f64: |Y - ref| <= u(y) + 1e-5 * sum over k of |X * W|, where u(y) is one unit in the last place of ref in
+ * y_dtype, wherever that sum is finite in f32. The same bits from run to run. NaN and infinity in X and W propagate as
+ * in IEEE arithmetic. Returns as quern_dequantize_plan(). Since 0.1. */
 QUERN_API quern_status quern_gemm_plan(quern_device *device, const quern_gemm_desc *desc, quern_plan **plan);
 
 /* Run it. Capture-safe; no lock, no allocation. Returns as quern_dequantize_run(). Since 0.1. */
@@ -390,7 +409,7 @@ typedef struct quern_candidate {
   const char *kernel; /* "quern/mxfp4-gemm:mma_sm80"; "cpu/..." on the CPU device */
   const char *origin; /* "built-in", or the package's directory */
   int32_t priority;
-  int32_t chosen;     /* 1: used for sizes first to last */
+  int32_t chosen; /* 1: used for sizes first to last */
   int64_t first, last;
   const char *target; /* "sm_90a", "compute_80"; "" if refused */
   const char *reason; /* why it was refused; "" if chosen */
@@ -402,12 +421,12 @@ typedef int (*quern_candidate_visitor)(void *user, const quern_candidate *candid
 /* Every candidate of a plan: the chosen by range, then the refused with their reasons. Returns QUERN_OK,
  * QUERN_INVALID_ARGUMENT, QUERN_CANCELLED. Since 0.1. */
 QUERN_API quern_status quern_plan_explain(const quern_plan *plan, quern_candidate_visitor visit, void *user);
-/* The same without making a plan: nothing is compiled or loaded, and a problem that no kernel accepts is still explained. Returns as
- * quern_plan_explain(). Since 0.1. */
+/* The same without making a plan: nothing is compiled or loaded, and a problem that no kernel accepts is still
+ * explained. Returns as quern_plan_explain(). Since 0.1. */
 QUERN_API quern_status quern_dequantize_explain(quern_device *device, const quern_dequantize_desc *desc,
                                                 quern_candidate_visitor visit, void *user);
-QUERN_API quern_status quern_gemm_explain(quern_device *device, const quern_gemm_desc *desc, quern_candidate_visitor visit,
-                                          void *user);
+QUERN_API quern_status quern_gemm_explain(quern_device *device, const quern_gemm_desc *desc,
+                                          quern_candidate_visitor visit, void *user);
 
 /* ---- Kernels ----------------------------------------------------------------------------------------------------- */
 
@@ -416,14 +435,14 @@ typedef struct quern_kernel_info {
   const char *package; /* "quern/mxfp4-gemm" */
   int32_t version;
   int32_t build;
-  const char *digest;  /* sha256 of manifest and files, 64 hex digits; "" if refused */
-  const char *origin;  /* "built-in", or the package's directory */
+  const char *digest;    /* sha256 of manifest and files, 64 hex digits; "" if refused */
+  const char *origin;    /* "built-in", or the package's directory */
   const char *operation; /* "gemm", "dequantize" */
   const char *variant;
-  const char *archs;   /* "7.5 and up", "9.0a" */
+  const char *archs; /* "7.5 and up", "9.0a" */
   int32_t priority;
   const char *manifest; /* the text of kernel.json */
-  const char *refused; /* "" or why the package cannot be used; the fields after origin are then empty */
+  const char *refused;  /* "" or why the package cannot be used; the fields after origin are then empty */
 } quern_kernel_info;
 
 typedef int (*quern_kernel_visitor)(void *user, const quern_kernel_info *info);
@@ -435,9 +454,9 @@ QUERN_API quern_status quern_kernels_visit(quern_hub *hub, quern_kernel_visitor 
 /* What came of one compiled unit: a variant, for one architecture and one choice of types. */
 typedef struct quern_unit_report {
   size_t struct_size;
-  const char *kernel;  /* "quern/mxfp4-gemm:mma_sm80" */
-  const char *target;  /* "sm_90a" */
-  const char *types;   /* "x_dtype=bf16"; "" where the variant has no choice */
+  const char *kernel; /* "quern/mxfp4-gemm:mma_sm80" */
+  const char *target; /* "sm_90a" */
+  const char *types;  /* "x_dtype=bf16"; "" where the variant has no choice */
   quern_status status;
   const char *message; /* the error, or the compiler's warnings; "" if none */
   int32_t from_cache;
@@ -452,32 +471,35 @@ typedef int (*quern_unit_visitor)(void *user, const quern_unit_report *report);
 
 typedef struct quern_prefetch_options {
   size_t struct_size;
-  const char *archs;    /* "sm_80,sm_90a", "all", "native"; NULL: native */
-  const char *packages; /* "quern/mxfp4-gemm,..."; NULL: all */
-  int32_t jobs;         /* compiles at once; 0: one per core */
+  const char *archs;        /* "sm_80,sm_90a", "all", "native"; NULL: native */
+  const char *packages;     /* "quern/mxfp4-gemm,..."; NULL: all */
+  int32_t jobs;             /* compiles at once; 0: one per core */
   quern_unit_visitor visit; /* NULL, or called as each unit is done */
   void *user;
 } quern_prefetch_options;
-#define QUERN_PREFETCH_OPTIONS_INIT {sizeof(quern_prefetch_options), NULL, NULL, 0, NULL, NULL}
+#define QUERN_PREFETCH_OPTIONS_INIT \
+  { sizeof(quern_prefetch_options), NULL, NULL, 0, NULL, NULL }
 
 typedef struct quern_prefetch_result {
   size_t struct_size;
   int32_t compiled, cached, failed;
 } quern_prefetch_result;
-#define QUERN_PREFETCH_RESULT_INIT {sizeof(quern_prefetch_result), 0, 0, 0}
+#define QUERN_PREFETCH_RESULT_INIT \
+  { sizeof(quern_prefetch_result), 0, 0, 0 }
 
 /* Compile into the cache everything that plans on these architectures can need. No GPU is needed. All units are tried;
- * the first failure is the status. Needs a cache that can be written. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND,
- * QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_CUDA_UNAVAILABLE (native), QUERN_IO_ERROR, QUERN_CANCELLED.
- * result may be NULL; it is filled also when a unit failed. Since 0.1. */
-QUERN_API quern_status quern_prefetch(quern_hub *hub, const quern_prefetch_options *options, quern_prefetch_result *result);
+ * the first failure is the status. Needs a cache that can be written. Returns QUERN_OK, QUERN_INVALID_ARGUMENT,
+ * QUERN_NOT_FOUND, QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_CUDA_UNAVAILABLE (native),
+ * QUERN_IO_ERROR, QUERN_CANCELLED. result may be NULL; it is filled also when a unit failed. Since 0.1. */
+QUERN_API quern_status quern_prefetch(quern_hub *hub, const quern_prefetch_options *options,
+                                      quern_prefetch_result *result);
 
 /* Check the package in a directory as its author would want: the manifest, then each unit compiled afresh for each
- * architecture with the compiler's resource report. Spills and compiler warnings are reported, not failed. archs as in prefetch, plus NULL:
- * all. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND, QUERN_BAD_MANIFEST, QUERN_NVRTC_UNAVAILABLE,
- * QUERN_COMPILE_FAILED, QUERN_CANCELLED. Since 0.1. */
-QUERN_API quern_status quern_package_check(quern_hub *hub, const char *directory, const char *archs, quern_unit_visitor visit,
-                                           void *user);
+ * architecture with the compiler's resource report. Spills and compiler warnings are reported, not failed. archs as in
+ * prefetch, plus NULL: all. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND, QUERN_BAD_MANIFEST,
+ * QUERN_NVRTC_UNAVAILABLE, QUERN_COMPILE_FAILED, QUERN_CANCELLED. Since 0.1. */
+QUERN_API quern_status quern_package_check(quern_hub *hub, const char *directory, const char *archs,
+                                           quern_unit_visitor visit, void *user);
 
 /* ---- Cache ------------------------------------------------------------------------------------------------------- */
 
@@ -490,14 +512,14 @@ typedef enum quern_entry_state {
 
 typedef struct quern_cache_entry {
   size_t struct_size;
-  const char *key;     /* 64 hex digits */
-  const char *kernel;  /* "quern/mxfp4-gemm:mma_sm80"; "" if corrupt */
-  const char *target;  /* "sm_90a" */
-  const char *types;   /* "x_dtype=bf16" */
-  const char *nvrtc;   /* version that compiled it */
-  const char *digest;  /* of the package */
-  int64_t size_bytes;  /* of the file */
-  int64_t created;     /* seconds since 1970 */
+  const char *key;    /* 64 hex digits */
+  const char *kernel; /* "quern/mxfp4-gemm:mma_sm80"; "" if corrupt */
+  const char *target; /* "sm_90a" */
+  const char *types;  /* "x_dtype=bf16" */
+  const char *nvrtc;  /* version that compiled it */
+  const char *digest; /* of the package */
+  int64_t size_bytes; /* of the file */
+  int64_t created;    /* seconds since 1970 */
   int64_t last_used;
   int64_t hits;
   int32_t compile_ms;
@@ -512,16 +534,17 @@ QUERN_API quern_status quern_cache_scan(quern_hub *hub, quern_cache_visitor visi
 
 typedef struct quern_cache_prune_options {
   size_t struct_size;
-  int64_t max_bytes;    /* remove the least recently used until this much is left; 0: no limit */
-  int64_t older_than_s; /* remove what was not used for so long; 0: no limit */
-  const char *target;   /* NULL, or only entries for this architecture */
-  const char *kernel;   /* NULL, or only entries of this package */
-  int32_t all;          /* 1: remove every entry that target and kernel select */
-  int32_t dry_run;      /* 1: remove nothing, report what would go */
+  int64_t max_bytes;         /* remove the least recently used until this much is left; 0: no limit */
+  int64_t older_than_s;      /* remove what was not used for so long; 0: no limit */
+  const char *target;        /* NULL, or only entries for this architecture */
+  const char *kernel;        /* NULL, or only entries of this package */
+  int32_t all;               /* 1: remove every entry that target and kernel select */
+  int32_t dry_run;           /* 1: remove nothing, report what would go */
   quern_cache_visitor visit; /* NULL, or called for each entry removed */
   void *user;
 } quern_cache_prune_options;
-#define QUERN_CACHE_PRUNE_OPTIONS_INIT {sizeof(quern_cache_prune_options), 0, 0, NULL, NULL, 0, 0, NULL, NULL}
+#define QUERN_CACHE_PRUNE_OPTIONS_INIT \
+  { sizeof(quern_cache_prune_options), 0, 0, NULL, NULL, 0, 0, NULL, NULL }
 
 typedef struct quern_cache_prune_result {
   size_t struct_size;
@@ -529,11 +552,13 @@ typedef struct quern_cache_prune_result {
   int64_t kept, kept_bytes;
   int64_t temporary_files; /* left by processes that died; removed too */
 } quern_cache_prune_result;
-#define QUERN_CACHE_PRUNE_RESULT_INIT {sizeof(quern_cache_prune_result), 0, 0, 0, 0, 0}
+#define QUERN_CACHE_PRUNE_RESULT_INIT \
+  { sizeof(quern_cache_prune_result), 0, 0, 0, 0, 0 }
 
-/* Remove entries: always the stale and the corrupt that target and kernel select, and what the limits say. Safe beside readers and writers in other
- * processes: a kernel in use stays in use. options may be NULL. result may be NULL. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND (no
- * cache), QUERN_IO_ERROR (read-only), QUERN_CANCELLED. Since 0.1. */
+/* Remove entries: always the stale and the corrupt that target and kernel select, and what the limits say. Safe beside
+ * readers and writers in other processes: a kernel in use stays in use. options may be NULL. result may be NULL.
+ * Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND (no cache), QUERN_IO_ERROR (read-only), QUERN_CANCELLED.
+ * Since 0.1. */
 QUERN_API quern_status quern_cache_prune(quern_hub *hub, const quern_cache_prune_options *options,
                                          quern_cache_prune_result *result);
 
