@@ -1,0 +1,549 @@
+/* The C ABI as a C host sees it, linked with libquern.so only: every way to pass a bad argument ends in the status that
+ * quern.h promises, with one line of text, and leaves the outputs alone. On the CPU, without compiler. */
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <quern/quern.h>
+
+static int failures;
+
+static void fail_at(int line, const char *what) {
+  fprintf(stderr, "c_api_test.c:%d: %s\n", line, what);
+  ++failures;
+}
+
+#define CHECK(condition) ((condition) ? (void)0 : fail_at(__LINE__, #condition))
+
+/* The status, and after a failure its one line of text. */
+static void expect(int line, quern_status want, quern_status got, const char *call) {
+  char text[1024];
+  if (got != want) {
+    snprintf(text, sizeof text, "%s gives %s, not %s: %s", call, quern_status_name(got), quern_status_name(want),
+             quern_last_error());
+    fail_at(line, text);
+  } else if (got != QUERN_OK && (quern_last_error()[0] == '\0' || strchr(quern_last_error(), '\n') != NULL)) {
+    snprintf(text, sizeof text, "%s: the text is not one line: '%s'", call, quern_last_error());
+    fail_at(line, text);
+  }
+}
+#define EXPECT(want, call) expect(__LINE__, (want), (call), #call)
+#define INVALID(call) EXPECT(QUERN_INVALID_ARGUMENT, call)
+
+enum { N = 64, K = 96, M = 5 };
+static uint8_t blocks[N * K / 2], scales[N * K / 32];
+static uint16_t x[M * K], y[M * N];
+static float w[N * K + 1];
+
+/* A marker that no call may overwrite when it fails. */
+static char marker;
+#define UNTOUCHED(handle) (CHECK((void *)(handle) == (void *)&marker))
+
+static quern_hub *open_hub(void) {
+  quern_hub_options options = QUERN_HUB_OPTIONS_INIT;
+  quern_hub *hub = NULL;
+  options.cache_mode = QUERN_CACHE_OFF;
+  options.jit = QUERN_JIT_FORBID; /* so that no machine's NVRTC decides what this test sees */
+  EXPECT(QUERN_OK, quern_hub_open(&options, &hub));
+  return hub;
+}
+
+static void *other_thread(void *unused) {
+  (void)unused;
+  CHECK(strcmp(quern_last_error(), "") == 0);
+  CHECK(strcmp(quern_last_error_log(), "") == 0);
+  return NULL;
+}
+
+static void test_errors(void) {
+  pthread_t thread;
+  CHECK(strcmp(quern_last_error(), "") == 0);
+  CHECK(strcmp(quern_status_name(QUERN_OK), "QUERN_OK") == 0);
+  CHECK(strcmp(quern_status_name(QUERN_INTERNAL), "QUERN_INTERNAL") == 0);
+  CHECK(strcmp(quern_status_name((quern_status)12345), "QUERN_UNKNOWN") == 0);
+  CHECK(strncmp(quern_version(), "0.1.0", 5) == 0);
+  INVALID(quern_hub_open(NULL, NULL));
+  CHECK(pthread_create(&thread, NULL, other_thread, NULL) == 0 && pthread_join(thread, NULL) == 0);
+}
+
+static void test_struct_sizes(void) {
+  struct {
+    quern_hub_options options;
+    unsigned char tail[24];
+  } newer;
+  quern_hub *hub = (quern_hub *)(void *)&marker;
+  memset(&newer, 0, sizeof newer);
+  newer.options.cache_mode = QUERN_CACHE_OFF;
+
+  newer.options.struct_size = 0;
+  INVALID(quern_hub_open(&newer.options, &hub));
+  newer.options.struct_size = sizeof(size_t) - 1;
+  INVALID(quern_hub_open(&newer.options, &hub));
+  newer.options.struct_size = sizeof newer; /* a host built against a later header */
+  newer.tail[20] = 1;
+  INVALID(quern_hub_open(&newer.options, &hub));
+  UNTOUCHED(hub);
+  newer.tail[20] = 0;
+  EXPECT(QUERN_OK, quern_hub_open(&newer.options, &hub));
+  quern_hub_close(hub);
+  newer.options.struct_size = offsetof(quern_hub_options, offline); /* one built against an earlier header */
+  memset(&newer.options.offline, 0xff, sizeof newer - offsetof(quern_hub_options, offline));
+  EXPECT(QUERN_OK, quern_hub_open(&newer.options, &hub));
+
+  { /* Results are written within struct_size, no further. */
+    union {
+      quern_hub_stats stats;
+      unsigned char bytes[sizeof(quern_hub_stats) + 16];
+    } out;
+    size_t i;
+    memset(&out, 0xee, sizeof out);
+    out.stats.struct_size = offsetof(quern_hub_stats, compiles);
+    EXPECT(QUERN_OK, quern_hub_get_stats(hub, &out.stats));
+    CHECK(out.stats.struct_size == offsetof(quern_hub_stats, compiles) && out.stats.memory_hits == 0);
+    for (i = offsetof(quern_hub_stats, compiles); i < sizeof out; ++i) CHECK(out.bytes[i] == 0xee);
+  }
+  quern_hub_close(hub);
+}
+
+static void test_hub(quern_hub *hub) {
+  quern_hub_options options = QUERN_HUB_OPTIONS_INIT;
+  quern_hub_info info = QUERN_HUB_INFO_INIT;
+  quern_hub_stats stats = QUERN_HUB_STATS_INIT;
+  quern_hub *other = (quern_hub *)(void *)&marker;
+  options.jit = (quern_jit)7;
+  INVALID(quern_hub_open(&options, &other));
+  options.jit = QUERN_JIT_DEFAULT;
+  options.cache_mode = (quern_cache_mode)9;
+  INVALID(quern_hub_open(&options, &other));
+  UNTOUCHED(other);
+  quern_hub_close(NULL);
+
+  INVALID(quern_hub_get_info(NULL, &info));
+  INVALID(quern_hub_get_info(hub, NULL));
+  EXPECT(QUERN_OK, quern_hub_get_info(hub, &info));
+  CHECK(strncmp(info.cache_state, "off", 3) == 0 && info.jit_allowed == 0 && info.packages > 0);
+  CHECK(info.version != NULL && info.cache_dir != NULL && info.kernel_path != NULL && info.nvrtc_missing != NULL);
+  INVALID(quern_hub_get_stats(NULL, &stats));
+  INVALID(quern_hub_get_stats(hub, NULL));
+}
+
+static void test_devices(quern_hub *hub) {
+  static const char *const kUnknown[] = {"gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "CPU", "cpu:1", "sm_12", "sm_90b", "90a"};
+  quern_device *device = (quern_device *)(void *)&marker;
+  quern_device_info info = QUERN_DEVICE_INFO_INIT;
+  void *memory = &marker;
+  uint8_t from[64], to[64];
+  size_t i;
+
+  for (i = 0; i < sizeof kUnknown / sizeof *kUnknown; ++i) {
+    if (quern_device_open(hub, kUnknown[i], &device) != QUERN_INVALID_ARGUMENT) fail_at(__LINE__, kUnknown[i]);
+  }
+  EXPECT(QUERN_CUDA_UNAVAILABLE, quern_device_open(hub, "cuda:977", &device));
+  INVALID(quern_device_open(NULL, "cpu", &device));
+  INVALID(quern_device_open(hub, "cpu", NULL));
+  UNTOUCHED(device);
+  EXPECT(QUERN_OK, quern_device_open(hub, "cpu", &device));
+  EXPECT(QUERN_OK, quern_device_get_info(device, &info));
+  CHECK(info.kind == QUERN_DEVICE_CPU && strcmp(info.name, "cpu") == 0 && strcmp(info.arch, "") == 0 && info.sm_count > 0);
+  INVALID(quern_device_get_info(NULL, &info));
+  INVALID(quern_device_get_info(device, NULL));
+
+  INVALID(quern_device_allocate(NULL, 64, &memory));
+  INVALID(quern_device_allocate(device, 64, NULL));
+  EXPECT(QUERN_OUT_OF_MEMORY, quern_device_allocate(device, SIZE_MAX / 2, &memory));
+  EXPECT(QUERN_OUT_OF_MEMORY, quern_device_allocate(device, SIZE_MAX, &memory));
+  UNTOUCHED(memory);
+  EXPECT(QUERN_OK, quern_device_allocate(device, 0, &memory));
+  CHECK(memory == NULL);
+  EXPECT(QUERN_OK, quern_device_allocate(device, sizeof from, &memory));
+  CHECK(memory != NULL && (uintptr_t)memory % 256 == 0);
+  memset(from, 7, sizeof from);
+  EXPECT(QUERN_OK, quern_device_copy(device, memory, from, sizeof from, NULL));
+  EXPECT(QUERN_OK, quern_device_copy(device, to, memory, sizeof to, NULL));
+  CHECK(memcmp(from, to, sizeof to) == 0);
+  EXPECT(QUERN_OK, quern_device_copy(device, NULL, NULL, 0, NULL));
+  INVALID(quern_device_copy(NULL, to, from, 1, NULL));
+  INVALID(quern_device_copy(device, NULL, from, 1, NULL));
+  INVALID(quern_device_copy(device, to, NULL, 1, NULL));
+  INVALID(quern_device_synchronize(NULL, NULL));
+  EXPECT(QUERN_OK, quern_device_synchronize(device, NULL));
+  INVALID(quern_device_release(NULL, memory));
+  EXPECT(QUERN_OK, quern_device_release(device, memory));
+  EXPECT(QUERN_OK, quern_device_release(device, NULL));
+  quern_device_close(device);
+  quern_device_close(NULL);
+}
+
+static void test_weights_infer(void) {
+  const int64_t gpt_oss_blocks[] = {2, 5760, 90, 16}, gpt_oss_scales[] = {2, 5760, 90};
+  const int64_t fused_blocks[] = {7, 512, 1440}, fused_scales[] = {7, 512, 90};
+  const int64_t wrong_scales[] = {2, 5760, 91}, negative[] = {2, -1, 90, 16};
+  quern_weights_shape shape = QUERN_WEIGHTS_SHAPE_INIT;
+  EXPECT(QUERN_OK, quern_weights_infer(gpt_oss_blocks, 4, gpt_oss_scales, 3, &shape));
+  CHECK(shape.convention == QUERN_CONVENTION_GPT_OSS && shape.rows == 11520 && shape.k == 2880);
+  EXPECT(QUERN_OK, quern_weights_infer(fused_blocks, 3, fused_scales, 3, &shape));
+  CHECK(shape.convention == QUERN_CONVENTION_FUSED && shape.rows == 3584 && shape.k == 2880);
+  INVALID(quern_weights_infer(gpt_oss_blocks, 4, wrong_scales, 3, &shape));
+  INVALID(quern_weights_infer(negative, 4, gpt_oss_scales, 3, &shape));
+  INVALID(quern_weights_infer(gpt_oss_blocks, 0, gpt_oss_scales, 0, &shape));
+  INVALID(quern_weights_infer(gpt_oss_blocks, -1, gpt_oss_scales, 3, &shape));
+  INVALID(quern_weights_infer(NULL, 4, gpt_oss_scales, 3, &shape));
+  INVALID(quern_weights_infer(gpt_oss_blocks, 4, NULL, 3, &shape));
+  INVALID(quern_weights_infer(gpt_oss_blocks, 4, gpt_oss_scales, 3, NULL));
+  CHECK(shape.rows == 3584 && shape.k == 2880);
+}
+
+static void test_presets(void) {
+  static const char *const kNames[] = {"ocp",     "transformers", "triton",             "triton_torch", "modelopt",
+                                       "modelopt_packed", "torchao", "compressed_tensors", "deepgemm"};
+  quern_decode_policy policy = QUERN_DECODE_POLICY_INIT;
+  size_t i;
+  for (i = 0; i < sizeof kNames / sizeof *kNames; ++i) EXPECT(QUERN_OK, quern_decode_policy_preset(kNames[i], &policy));
+  EXPECT(QUERN_NOT_FOUND, quern_decode_policy_preset("no such system", &policy));
+  CHECK(strstr(quern_last_error(), "transformers") != NULL);
+  INVALID(quern_decode_policy_preset(NULL, &policy));
+  INVALID(quern_decode_policy_preset("ocp", NULL));
+  EXPECT(QUERN_OK, quern_decode_policy_preset("ocp", &policy));
+  CHECK(policy.scale_zero == QUERN_SCALE_ZERO_EXACT && policy.scale_nan == QUERN_SCALE_NAN_PROPAGATE);
+}
+
+static int stop(void *user, const quern_candidate *candidate) {
+  (void)candidate;
+  ++*(int *)user;
+  return 1;
+}
+
+/* With one member of a good descriptor changed, no plan comes. */
+#define NO_PLAN(make, good, member, value)   \
+  do {                                       \
+    bad = (good);                            \
+    bad.member = (value);                    \
+    INVALID(make(device, &bad, &refused));   \
+  } while (0)
+#define NO_POLICY(member, value)                                \
+  do {                                                          \
+    quern_decode_policy policy = QUERN_DECODE_POLICY_INIT;      \
+    policy.member = (value);                                    \
+    NO_PLAN(quern_dequantize_plan, desc, policy, &policy);      \
+  } while (0)
+#define NO_RUN(run, plan, good, member, value) \
+  do {                                         \
+    bad = (good);                              \
+    bad.member = (value);                      \
+    INVALID(run(plan, &bad, NULL));            \
+  } while (0)
+
+static void test_dequantize_plans(quern_device *device) {
+  quern_dequantize_desc desc = QUERN_DEQUANTIZE_DESC_INIT, bad;
+  quern_plan *refused = (quern_plan *)(void *)&marker;
+  int visits = 0;
+  desc.dst_dtype = QUERN_DTYPE_F32;
+  desc.k = K;
+  desc.rows_max = N;
+  INVALID(quern_dequantize_plan(NULL, &desc, &refused));
+  INVALID(quern_dequantize_plan(device, NULL, &refused));
+  INVALID(quern_dequantize_plan(device, &desc, NULL));
+  NO_PLAN(quern_dequantize_plan, desc, struct_size, 0);
+  NO_PLAN(quern_dequantize_plan, desc, format, (quern_format)9);
+  NO_PLAN(quern_dequantize_plan, desc, dst_dtype, (quern_dtype)0);
+  NO_PLAN(quern_dequantize_plan, desc, dst_dtype, (quern_dtype)99);
+  NO_PLAN(quern_dequantize_plan, desc, k, 0);
+  NO_PLAN(quern_dequantize_plan, desc, k, -32);
+  NO_PLAN(quern_dequantize_plan, desc, k, K + 1);
+  NO_PLAN(quern_dequantize_plan, desc, k, K + 16);
+  NO_PLAN(quern_dequantize_plan, desc, k, INT64_MAX - 31);
+  NO_PLAN(quern_dequantize_plan, desc, rows_max, 0);
+  NO_PLAN(quern_dequantize_plan, desc, rows_max, -1);
+  NO_PLAN(quern_dequantize_plan, desc, rows_max, INT64_MAX);
+  NO_PLAN(quern_dequantize_plan, desc, blocks_stride, K / 2 - 1);
+  NO_PLAN(quern_dequantize_plan, desc, blocks_stride, -1);
+  NO_PLAN(quern_dequantize_plan, desc, scales_stride, K / 32 - 1);
+  NO_PLAN(quern_dequantize_plan, desc, dst_stride, K - 1);
+  NO_PLAN(quern_dequantize_plan, desc, dst_stride, INT64_MAX);
+  NO_POLICY(struct_size, 3);
+  NO_POLICY(scale_zero, (quern_scale_zero)5);
+  NO_POLICY(scale_nan, (quern_scale_nan)5);
+  NO_POLICY(scale_in_dst, 2);
+  NO_POLICY(canonical_zero, -1);
+  UNTOUCHED(refused);
+
+  bad = desc;
+  bad.kernel = "quern/mxfp4-dequantize"; /* a kernel for GPUs */
+  EXPECT(QUERN_UNSUPPORTED, quern_dequantize_plan(device, &bad, &refused));
+  UNTOUCHED(refused);
+  INVALID(quern_dequantize_explain(device, &desc, NULL, NULL));
+  INVALID(quern_dequantize_explain(device, NULL, stop, &visits));
+  EXPECT(QUERN_CANCELLED, quern_dequantize_explain(device, &desc, stop, &visits));
+  CHECK(visits == 1);
+}
+
+static void test_dequantize_runs(quern_device *device) {
+  quern_dequantize_desc desc = QUERN_DEQUANTIZE_DESC_INIT;
+  quern_dequantize_args args = QUERN_DEQUANTIZE_ARGS_INIT, bad;
+  quern_gemm_args gemm = QUERN_GEMM_ARGS_INIT;
+  quern_plan *plan = NULL;
+  size_t bytes = 99;
+  int visits = 0;
+  desc.dst_dtype = QUERN_DTYPE_F32;
+  desc.k = K;
+  desc.rows_max = N;
+  EXPECT(QUERN_OK, quern_dequantize_plan(device, &desc, &plan));
+  EXPECT(QUERN_OK, quern_plan_workspace_size(plan, N, &bytes));
+  CHECK(bytes == 0); /* so this test may pass none */
+  args.rows = N;
+  args.blocks = blocks;
+  args.scales = scales;
+  args.dst = w;
+  memset(blocks, 0x42, sizeof blocks);
+  memset(scales, 127, sizeof scales);
+  EXPECT(QUERN_OK, quern_dequantize_run(plan, &args, NULL));
+  CHECK(w[0] == 1.0f && w[1] == 2.0f && w[N * K - 1] == 2.0f && w[N * K] == 0.0f);
+
+  w[0] = 77.0f;
+  INVALID(quern_dequantize_run(NULL, &args, NULL));
+  INVALID(quern_dequantize_run(plan, NULL, NULL));
+  NO_RUN(quern_dequantize_run, plan, args, struct_size, 1);
+  NO_RUN(quern_dequantize_run, plan, args, rows, 0);
+  NO_RUN(quern_dequantize_run, plan, args, rows, -1);
+  NO_RUN(quern_dequantize_run, plan, args, rows, N + 1);
+  NO_RUN(quern_dequantize_run, plan, args, blocks, NULL);
+  NO_RUN(quern_dequantize_run, plan, args, scales, NULL);
+  NO_RUN(quern_dequantize_run, plan, args, dst, NULL);
+  NO_RUN(quern_dequantize_run, plan, args, dst, (char *)w + 2);
+  INVALID(quern_gemm_run(plan, &gemm, NULL)); /* a plan of another operation */
+  CHECK(w[0] == 77.0f);
+
+  INVALID(quern_plan_workspace_size(NULL, N, &bytes));
+  INVALID(quern_plan_workspace_size(plan, N, NULL));
+  INVALID(quern_plan_explain(NULL, stop, &visits));
+  INVALID(quern_plan_explain(plan, NULL, NULL));
+  EXPECT(QUERN_CANCELLED, quern_plan_explain(plan, stop, &visits));
+  CHECK(visits == 1);
+  quern_plan_close(plan);
+  quern_plan_close(NULL);
+}
+
+static void test_gemm_plans(quern_device *device) {
+  quern_gemm_desc desc = QUERN_GEMM_DESC_INIT, bad;
+  quern_plan *refused = (quern_plan *)(void *)&marker;
+  int visits = 0;
+  desc.x_dtype = desc.y_dtype = QUERN_DTYPE_BF16;
+  desc.m_max = M;
+  desc.n = N;
+  desc.k = K;
+  INVALID(quern_gemm_plan(NULL, &desc, &refused));
+  INVALID(quern_gemm_plan(device, NULL, &refused));
+  INVALID(quern_gemm_plan(device, &desc, NULL));
+  NO_PLAN(quern_gemm_plan, desc, struct_size, 4);
+  NO_PLAN(quern_gemm_plan, desc, format, (quern_format)2);
+  NO_PLAN(quern_gemm_plan, desc, x_dtype, (quern_dtype)0);
+  NO_PLAN(quern_gemm_plan, desc, x_dtype, QUERN_DTYPE_F32);
+  NO_PLAN(quern_gemm_plan, desc, y_dtype, (quern_dtype)0);
+  NO_PLAN(quern_gemm_plan, desc, y_dtype, (quern_dtype)50);
+  NO_PLAN(quern_gemm_plan, desc, bias_dtype, (quern_dtype)50);
+  NO_PLAN(quern_gemm_plan, desc, m_max, 0);
+  NO_PLAN(quern_gemm_plan, desc, m_max, INT64_MAX);
+  NO_PLAN(quern_gemm_plan, desc, n, 0);
+  NO_PLAN(quern_gemm_plan, desc, n, -5);
+  NO_PLAN(quern_gemm_plan, desc, n, INT64_MAX);
+  NO_PLAN(quern_gemm_plan, desc, k, 0);
+  NO_PLAN(quern_gemm_plan, desc, k, K + 8);
+  NO_PLAN(quern_gemm_plan, desc, x_stride, K - 1);
+  NO_PLAN(quern_gemm_plan, desc, y_stride, N - 1);
+  NO_PLAN(quern_gemm_plan, desc, blocks_stride, K / 2 - 16);
+  NO_PLAN(quern_gemm_plan, desc, scales_stride, -3);
+  NO_PLAN(quern_gemm_plan, desc, scale_zero, (quern_scale_zero)2);
+  UNTOUCHED(refused);
+  INVALID(quern_gemm_explain(device, &desc, NULL, NULL));
+  INVALID(quern_gemm_explain(NULL, &desc, stop, &visits));
+  EXPECT(QUERN_CANCELLED, quern_gemm_explain(device, &desc, stop, &visits));
+}
+
+static void test_gemm_runs(quern_device *device) {
+  quern_gemm_desc desc = QUERN_GEMM_DESC_INIT;
+  quern_gemm_args args = QUERN_GEMM_ARGS_INIT, bad;
+  quern_plan *plan = NULL, *biased = NULL;
+  static uint16_t bias[N];
+  desc.x_dtype = desc.y_dtype = QUERN_DTYPE_BF16;
+  desc.m_max = M;
+  desc.n = N;
+  desc.k = K;
+  EXPECT(QUERN_OK, quern_gemm_plan(device, &desc, &plan));
+  desc.bias_dtype = QUERN_DTYPE_BF16;
+  EXPECT(QUERN_OK, quern_gemm_plan(device, &desc, &biased));
+  args.m = M;
+  args.x = x;
+  args.blocks = blocks;
+  args.scales = scales;
+  args.y = y;
+  x[0] = 0x3f80; /* 1 at [0, 0]; so Y[0, n] = W[n, 0] = 1 */
+  EXPECT(QUERN_OK, quern_gemm_run(plan, &args, NULL));
+  CHECK(y[0] == 0x3f80 && y[N - 1] == 0x3f80 && y[N] == 0);
+  INVALID(quern_gemm_run(biased, &args, NULL)); /* a bias was promised */
+  args.bias = bias;
+  EXPECT(QUERN_OK, quern_gemm_run(biased, &args, NULL));
+  INVALID(quern_gemm_run(plan, &args, NULL)); /* none was promised */
+  args.bias = NULL;
+
+  y[0] = 0x7777;
+  INVALID(quern_gemm_run(NULL, &args, NULL));
+  INVALID(quern_gemm_run(plan, NULL, NULL));
+  NO_RUN(quern_gemm_run, plan, args, struct_size, 0);
+  NO_RUN(quern_gemm_run, plan, args, m, 0);
+  NO_RUN(quern_gemm_run, plan, args, m, -1);
+  NO_RUN(quern_gemm_run, plan, args, m, M + 1);
+  NO_RUN(quern_gemm_run, plan, args, x, NULL);
+  NO_RUN(quern_gemm_run, plan, args, x, (char *)x + 1);
+  NO_RUN(quern_gemm_run, plan, args, blocks, NULL);
+  NO_RUN(quern_gemm_run, plan, args, scales, NULL);
+  NO_RUN(quern_gemm_run, plan, args, y, NULL);
+  NO_RUN(quern_gemm_run, plan, args, y, (char *)y + 1);
+  CHECK(y[0] == 0x7777);
+  quern_plan_close(plan);
+  quern_plan_close(biased);
+}
+
+static int stop_kernels(void *user, const quern_kernel_info *info) {
+  CHECK(info->struct_size >= sizeof *info && info->package[0] != '\0');
+  ++*(int *)user;
+  return 1;
+}
+
+static int count_kernels(void *user, const quern_kernel_info *info) {
+  CHECK(info->refused[0] != '\0' || strlen(info->digest) == 64);
+  ++*(int *)user;
+  return 0;
+}
+
+static int no_entry(void *user, const quern_cache_entry *entry) {
+  (void)user, (void)entry;
+  fail_at(__LINE__, "an entry of a cache that is off");
+  return 0;
+}
+
+/* With a cache to write to, the directory of QUERN_CACHE_DIR. */
+static void test_prefetch(void) {
+  quern_hub_options options = QUERN_HUB_OPTIONS_INIT;
+  quern_prefetch_options prefetch = QUERN_PREFETCH_OPTIONS_INIT;
+  quern_prefetch_result result = QUERN_PREFETCH_RESULT_INIT;
+  quern_hub *hub = NULL;
+  options.jit = QUERN_JIT_FORBID;
+  EXPECT(QUERN_OK, quern_hub_open(&options, &hub));
+  prefetch.archs = "sm_1";
+  INVALID(quern_prefetch(hub, &prefetch, &result));
+  prefetch.archs = "sm_90a";
+  prefetch.jobs = -1;
+  INVALID(quern_prefetch(hub, &prefetch, &result));
+  prefetch.jobs = 0;
+  prefetch.packages = "nobody/nothing";
+  EXPECT(QUERN_NOT_FOUND, quern_prefetch(hub, &prefetch, &result));
+  prefetch.packages = NULL;
+  EXPECT(QUERN_JIT_FORBIDDEN, quern_prefetch(hub, &prefetch, &result));
+  CHECK(result.failed > 0 && result.compiled == 0);
+  quern_hub_close(hub);
+}
+
+static void test_kernels_and_cache(quern_hub *hub) {
+  quern_prefetch_options prefetch = QUERN_PREFETCH_OPTIONS_INIT;
+  quern_prefetch_result result = QUERN_PREFETCH_RESULT_INIT;
+  quern_cache_prune_options prune = QUERN_CACHE_PRUNE_OPTIONS_INIT;
+  quern_cache_prune_result pruned = QUERN_CACHE_PRUNE_RESULT_INIT;
+  int kernels = 0;
+  INVALID(quern_kernels_visit(NULL, count_kernels, &kernels));
+  INVALID(quern_kernels_visit(hub, NULL, NULL));
+  EXPECT(QUERN_CANCELLED, quern_kernels_visit(hub, stop_kernels, &kernels));
+  CHECK(kernels == 1);
+  EXPECT(QUERN_OK, quern_kernels_visit(hub, count_kernels, &kernels));
+  CHECK(kernels > 2);
+
+  prefetch.archs = "sm_90a";
+  INVALID(quern_prefetch(NULL, &prefetch, &result));
+  EXPECT(QUERN_IO_ERROR, quern_prefetch(hub, &prefetch, &result)); /* nowhere to keep them */
+  test_prefetch();
+  INVALID(quern_package_check(NULL, "/nonexistent", NULL, NULL, NULL));
+  INVALID(quern_package_check(hub, NULL, NULL, NULL, NULL));
+  EXPECT(QUERN_NOT_FOUND, quern_package_check(hub, "/nonexistent", NULL, NULL, NULL));
+
+  INVALID(quern_cache_scan(NULL, no_entry, NULL));
+  INVALID(quern_cache_scan(hub, NULL, NULL));
+  EXPECT(QUERN_NOT_FOUND, quern_cache_scan(hub, no_entry, NULL));
+  INVALID(quern_cache_prune(NULL, &prune, &pruned));
+  EXPECT(QUERN_NOT_FOUND, quern_cache_prune(hub, &prune, &pruned));
+  prune.max_bytes = -1;
+  INVALID(quern_cache_prune(hub, &prune, &pruned));
+}
+
+/* An architecture without hardware: it can be asked, and nothing runs on it. */
+static void test_target(quern_hub *hub) {
+  quern_device *target = NULL;
+  quern_device_info info = QUERN_DEVICE_INFO_INIT;
+  quern_gemm_desc desc = QUERN_GEMM_DESC_INIT;
+  quern_plan *plan = (quern_plan *)(void *)&marker;
+  void *memory = &marker;
+  int visits = 0;
+  EXPECT(QUERN_OK, quern_device_open(hub, "sm_90a", &target));
+  EXPECT(QUERN_OK, quern_device_get_info(target, &info));
+  CHECK(info.kind == QUERN_DEVICE_TARGET && strcmp(info.arch, "sm_90a") == 0 && info.capability_major == 9);
+  EXPECT(QUERN_CUDA_UNAVAILABLE, quern_device_allocate(target, 64, &memory));
+  EXPECT(QUERN_CUDA_UNAVAILABLE, quern_device_synchronize(target, NULL));
+  desc.x_dtype = desc.y_dtype = QUERN_DTYPE_BF16;
+  desc.m_max = M;
+  desc.n = N;
+  desc.k = K;
+  EXPECT(QUERN_CANCELLED, quern_gemm_explain(target, &desc, stop, &visits));
+  EXPECT(QUERN_JIT_FORBIDDEN, quern_gemm_plan(target, &desc, &plan));
+  desc.kernel = "nobody/nothing";
+  EXPECT(QUERN_NOT_FOUND, quern_gemm_plan(target, &desc, &plan));
+  UNTOUCHED(plan);
+  quern_device_close(target);
+}
+
+/* Handles may be closed in any order: a plan outlives what it was made from. */
+static void test_lifetimes(void) {
+  quern_hub *hub = open_hub();
+  quern_device *device = NULL;
+  quern_gemm_desc desc = QUERN_GEMM_DESC_INIT;
+  quern_gemm_args args = QUERN_GEMM_ARGS_INIT;
+  quern_plan *plan = NULL;
+  EXPECT(QUERN_OK, quern_device_open(hub, "cpu", &device));
+  quern_hub_close(hub);
+  desc.x_dtype = desc.y_dtype = QUERN_DTYPE_F16;
+  desc.m_max = 1;
+  desc.n = N;
+  desc.k = K;
+  EXPECT(QUERN_OK, quern_gemm_plan(device, &desc, &plan));
+  quern_device_close(device);
+  args.m = 1;
+  args.x = x;
+  args.blocks = blocks;
+  args.scales = scales;
+  args.y = y;
+  EXPECT(QUERN_OK, quern_gemm_run(plan, &args, NULL));
+  quern_plan_close(plan);
+}
+
+int main(void) {
+  quern_hub *hub;
+  quern_device *device = NULL;
+  test_errors();
+  test_struct_sizes();
+  hub = open_hub();
+  test_hub(hub);
+  test_devices(hub);
+  test_weights_infer();
+  test_presets();
+  EXPECT(QUERN_OK, quern_device_open(hub, "cpu", &device));
+  test_dequantize_plans(device);
+  test_dequantize_runs(device);
+  test_gemm_plans(device);
+  test_gemm_runs(device);
+  test_target(hub);
+  test_kernels_and_cache(hub);
+  quern_device_close(device);
+  quern_hub_close(hub);
+  test_lifetimes();
+  if (failures == 0) printf("every bad argument was refused as documented\n");
+  return failures == 0 ? 0 : 1;
+}

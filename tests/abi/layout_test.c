@@ -1,0 +1,314 @@
+/* The ABI, pinned: the size of every struct, the place of every member, the number of every enumerator, on 64-bit
+ * machines. A struct may grow at its end: then add its new members here, change its size, and nothing else. Any other
+ * failure of this file to compile is a break of the ABI. */
+#include <stddef.h>
+
+#include <quern/quern.h>
+
+#if defined(__cplusplus) || !defined(__STDC_VERSION__) || __STDC_VERSION__ < 201112L
+#error "needs C11 for _Static_assert"
+#endif
+
+#define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " changed its size")
+#define AT(type, member, offset) _Static_assert(offsetof(type, member) == (offset), #type "." #member " moved")
+#define VALUE(name, number) _Static_assert((name) == (number), #name " was renumbered")
+
+SIZE(void *, 8);
+SIZE(size_t, 8);
+
+SIZE(quern_status, 4);
+VALUE(QUERN_OK, 0);
+VALUE(QUERN_INVALID_ARGUMENT, 10);
+VALUE(QUERN_UNSUPPORTED, 11);
+VALUE(QUERN_BUFFER_TOO_SMALL, 12);
+VALUE(QUERN_CUDA_UNAVAILABLE, 20);
+VALUE(QUERN_NVRTC_UNAVAILABLE, 21);
+VALUE(QUERN_CUDA_ERROR, 22);
+VALUE(QUERN_OUT_OF_MEMORY, 23);
+VALUE(QUERN_JIT_FORBIDDEN, 24);
+VALUE(QUERN_COMPILE_FAILED, 30);
+VALUE(QUERN_BAD_MANIFEST, 31);
+VALUE(QUERN_NOT_FOUND, 32);
+VALUE(QUERN_IO_ERROR, 40);
+VALUE(QUERN_CORRUPT, 41);
+VALUE(QUERN_CANCELLED, 45);
+VALUE(QUERN_INTERNAL, 90);
+VALUE(QUERN_STATUS_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_log_level, 4);
+VALUE(QUERN_LOG_ERROR, 1);
+VALUE(QUERN_LOG_WARN, 2);
+VALUE(QUERN_LOG_INFO, 3);
+VALUE(QUERN_LOG_DEBUG, 4);
+VALUE(QUERN_LOG_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_jit, 4);
+VALUE(QUERN_JIT_DEFAULT, 0);
+VALUE(QUERN_JIT_ALLOW, 1);
+VALUE(QUERN_JIT_FORBID, 2);
+VALUE(QUERN_JIT_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_cache_mode, 4);
+VALUE(QUERN_CACHE_DEFAULT, 0);
+VALUE(QUERN_CACHE_READ_WRITE, 1);
+VALUE(QUERN_CACHE_READ_ONLY, 2);
+VALUE(QUERN_CACHE_OFF, 3);
+VALUE(QUERN_CACHE_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_device_kind, 4);
+VALUE(QUERN_DEVICE_CPU, 1);
+VALUE(QUERN_DEVICE_CUDA, 2);
+VALUE(QUERN_DEVICE_TARGET, 3);
+VALUE(QUERN_DEVICE_KIND_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_dtype, 4);
+VALUE(QUERN_DTYPE_F32, 1);
+VALUE(QUERN_DTYPE_F16, 2);
+VALUE(QUERN_DTYPE_BF16, 3);
+VALUE(QUERN_DTYPE_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_format, 4);
+VALUE(QUERN_FORMAT_MXFP4, 1);
+VALUE(QUERN_FORMAT_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_convention, 4);
+VALUE(QUERN_CONVENTION_GPT_OSS, 1);
+VALUE(QUERN_CONVENTION_FUSED, 2);
+VALUE(QUERN_CONVENTION_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_scale_zero, 4);
+VALUE(QUERN_SCALE_ZERO_EXACT, 0);
+VALUE(QUERN_SCALE_ZERO_FLUSH, 1);
+VALUE(QUERN_SCALE_ZERO_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_scale_nan, 4);
+VALUE(QUERN_SCALE_NAN_PROPAGATE, 0);
+VALUE(QUERN_SCALE_NAN_LDEXP, 1);
+VALUE(QUERN_SCALE_NAN_INF, 2);
+VALUE(QUERN_SCALE_NAN_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_entry_state, 4);
+VALUE(QUERN_ENTRY_GOOD, 0);
+VALUE(QUERN_ENTRY_STALE, 1);
+VALUE(QUERN_ENTRY_CORRUPT, 2);
+VALUE(QUERN_ENTRY_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_hub_options, 64);
+AT(quern_hub_options, struct_size, 0);
+AT(quern_hub_options, cache_dir, 8);
+AT(quern_hub_options, kernel_path, 16);
+AT(quern_hub_options, nvrtc_path, 24);
+AT(quern_hub_options, jit, 32);
+AT(quern_hub_options, cache_mode, 36);
+AT(quern_hub_options, offline, 40);
+AT(quern_hub_options, log_level, 44);
+AT(quern_hub_options, log, 48);
+AT(quern_hub_options, log_user, 56);
+
+SIZE(quern_hub_info, 96);
+AT(quern_hub_info, struct_size, 0);
+AT(quern_hub_info, version, 8);
+AT(quern_hub_info, cache_dir, 16);
+AT(quern_hub_info, cache_state, 24);
+AT(quern_hub_info, kernel_path, 32);
+AT(quern_hub_info, nvrtc_path, 40);
+AT(quern_hub_info, nvrtc_version, 48);
+AT(quern_hub_info, nvrtc_missing, 56);
+AT(quern_hub_info, driver_version, 64);
+AT(quern_hub_info, driver_missing, 72);
+AT(quern_hub_info, cuda_device_count, 80);
+AT(quern_hub_info, jit_allowed, 84);
+AT(quern_hub_info, packages, 88);
+AT(quern_hub_info, packages_refused, 92);
+
+SIZE(quern_hub_stats, 56);
+AT(quern_hub_stats, struct_size, 0);
+AT(quern_hub_stats, memory_hits, 8);
+AT(quern_hub_stats, disk_hits, 16);
+AT(quern_hub_stats, compiles, 24);
+AT(quern_hub_stats, compile_ms, 32);
+AT(quern_hub_stats, corrupt, 40);
+AT(quern_hub_stats, writes, 48);
+
+SIZE(quern_device_info, 80);
+AT(quern_device_info, struct_size, 0);
+AT(quern_device_info, kind, 8);
+AT(quern_device_info, name, 16);
+AT(quern_device_info, model, 24);
+AT(quern_device_info, arch, 32);
+AT(quern_device_info, capability_major, 40);
+AT(quern_device_info, capability_minor, 44);
+AT(quern_device_info, sm_count, 48);
+AT(quern_device_info, memory_bytes, 56);
+AT(quern_device_info, shared_memory_bytes, 64);
+AT(quern_device_info, l2_bytes, 72);
+
+SIZE(quern_weights_shape, 32);
+AT(quern_weights_shape, struct_size, 0);
+AT(quern_weights_shape, convention, 8);
+AT(quern_weights_shape, rows, 16);
+AT(quern_weights_shape, k, 24);
+
+SIZE(quern_decode_policy, 24);
+AT(quern_decode_policy, struct_size, 0);
+AT(quern_decode_policy, scale_zero, 8);
+AT(quern_decode_policy, scale_nan, 12);
+AT(quern_decode_policy, scale_in_dst, 16);
+AT(quern_decode_policy, canonical_zero, 20);
+
+SIZE(quern_dequantize_desc, 80);
+AT(quern_dequantize_desc, struct_size, 0);
+AT(quern_dequantize_desc, format, 8);
+AT(quern_dequantize_desc, dst_dtype, 12);
+AT(quern_dequantize_desc, k, 16);
+AT(quern_dequantize_desc, rows_max, 24);
+AT(quern_dequantize_desc, blocks_stride, 32);
+AT(quern_dequantize_desc, scales_stride, 40);
+AT(quern_dequantize_desc, dst_stride, 48);
+AT(quern_dequantize_desc, policy, 56);
+AT(quern_dequantize_desc, kernel, 64);
+AT(quern_dequantize_desc, target, 72);
+
+SIZE(quern_dequantize_args, 56);
+AT(quern_dequantize_args, struct_size, 0);
+AT(quern_dequantize_args, rows, 8);
+AT(quern_dequantize_args, blocks, 16);
+AT(quern_dequantize_args, scales, 24);
+AT(quern_dequantize_args, dst, 32);
+AT(quern_dequantize_args, workspace, 40);
+AT(quern_dequantize_args, workspace_bytes, 48);
+
+SIZE(quern_gemm_desc, 104);
+AT(quern_gemm_desc, struct_size, 0);
+AT(quern_gemm_desc, format, 8);
+AT(quern_gemm_desc, x_dtype, 12);
+AT(quern_gemm_desc, y_dtype, 16);
+AT(quern_gemm_desc, bias_dtype, 20);
+AT(quern_gemm_desc, m_max, 24);
+AT(quern_gemm_desc, n, 32);
+AT(quern_gemm_desc, k, 40);
+AT(quern_gemm_desc, x_stride, 48);
+AT(quern_gemm_desc, y_stride, 56);
+AT(quern_gemm_desc, blocks_stride, 64);
+AT(quern_gemm_desc, scales_stride, 72);
+AT(quern_gemm_desc, scale_zero, 80);
+AT(quern_gemm_desc, kernel, 88);
+AT(quern_gemm_desc, target, 96);
+
+SIZE(quern_gemm_args, 72);
+AT(quern_gemm_args, struct_size, 0);
+AT(quern_gemm_args, m, 8);
+AT(quern_gemm_args, x, 16);
+AT(quern_gemm_args, blocks, 24);
+AT(quern_gemm_args, scales, 32);
+AT(quern_gemm_args, bias, 40);
+AT(quern_gemm_args, y, 48);
+AT(quern_gemm_args, workspace, 56);
+AT(quern_gemm_args, workspace_bytes, 64);
+
+SIZE(quern_candidate, 64);
+AT(quern_candidate, struct_size, 0);
+AT(quern_candidate, kernel, 8);
+AT(quern_candidate, origin, 16);
+AT(quern_candidate, priority, 24);
+AT(quern_candidate, chosen, 28);
+AT(quern_candidate, first, 32);
+AT(quern_candidate, last, 40);
+AT(quern_candidate, target, 48);
+AT(quern_candidate, reason, 56);
+
+SIZE(quern_kernel_info, 88);
+AT(quern_kernel_info, struct_size, 0);
+AT(quern_kernel_info, package, 8);
+AT(quern_kernel_info, version, 16);
+AT(quern_kernel_info, build, 20);
+AT(quern_kernel_info, digest, 24);
+AT(quern_kernel_info, origin, 32);
+AT(quern_kernel_info, operation, 40);
+AT(quern_kernel_info, variant, 48);
+AT(quern_kernel_info, archs, 56);
+AT(quern_kernel_info, priority, 64);
+AT(quern_kernel_info, manifest, 72);
+AT(quern_kernel_info, refused, 80);
+
+SIZE(quern_unit_report, 80);
+AT(quern_unit_report, struct_size, 0);
+AT(quern_unit_report, kernel, 8);
+AT(quern_unit_report, target, 16);
+AT(quern_unit_report, types, 24);
+AT(quern_unit_report, status, 32);
+AT(quern_unit_report, message, 40);
+AT(quern_unit_report, from_cache, 48);
+AT(quern_unit_report, registers, 52);
+AT(quern_unit_report, spill_bytes, 56);
+AT(quern_unit_report, shared_bytes, 60);
+AT(quern_unit_report, compile_ms, 64);
+AT(quern_unit_report, done, 68);
+AT(quern_unit_report, total, 72);
+
+SIZE(quern_prefetch_options, 48);
+AT(quern_prefetch_options, struct_size, 0);
+AT(quern_prefetch_options, archs, 8);
+AT(quern_prefetch_options, packages, 16);
+AT(quern_prefetch_options, jobs, 24);
+AT(quern_prefetch_options, visit, 32);
+AT(quern_prefetch_options, user, 40);
+
+SIZE(quern_prefetch_result, 24);
+AT(quern_prefetch_result, struct_size, 0);
+AT(quern_prefetch_result, compiled, 8);
+AT(quern_prefetch_result, cached, 12);
+AT(quern_prefetch_result, failed, 16);
+
+SIZE(quern_cache_entry, 96);
+AT(quern_cache_entry, struct_size, 0);
+AT(quern_cache_entry, key, 8);
+AT(quern_cache_entry, kernel, 16);
+AT(quern_cache_entry, target, 24);
+AT(quern_cache_entry, types, 32);
+AT(quern_cache_entry, nvrtc, 40);
+AT(quern_cache_entry, digest, 48);
+AT(quern_cache_entry, size_bytes, 56);
+AT(quern_cache_entry, created, 64);
+AT(quern_cache_entry, last_used, 72);
+AT(quern_cache_entry, hits, 80);
+AT(quern_cache_entry, compile_ms, 88);
+AT(quern_cache_entry, state, 92);
+
+SIZE(quern_cache_prune_options, 64);
+AT(quern_cache_prune_options, struct_size, 0);
+AT(quern_cache_prune_options, max_bytes, 8);
+AT(quern_cache_prune_options, older_than_s, 16);
+AT(quern_cache_prune_options, target, 24);
+AT(quern_cache_prune_options, kernel, 32);
+AT(quern_cache_prune_options, all, 40);
+AT(quern_cache_prune_options, dry_run, 44);
+AT(quern_cache_prune_options, visit, 48);
+AT(quern_cache_prune_options, user, 56);
+
+SIZE(quern_cache_prune_result, 48);
+AT(quern_cache_prune_result, struct_size, 0);
+AT(quern_cache_prune_result, removed, 8);
+AT(quern_cache_prune_result, removed_bytes, 16);
+AT(quern_cache_prune_result, kept, 24);
+AT(quern_cache_prune_result, kept_bytes, 32);
+AT(quern_cache_prune_result, temporary_files, 40);
+
+/* Every INIT macro fills in the size of its struct. */
+int main(void) {
+  { const quern_hub_options s = QUERN_HUB_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_hub_info s = QUERN_HUB_INFO_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_hub_stats s = QUERN_HUB_STATS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_device_info s = QUERN_DEVICE_INFO_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_weights_shape s = QUERN_WEIGHTS_SHAPE_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_decode_policy s = QUERN_DECODE_POLICY_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_dequantize_desc s = QUERN_DEQUANTIZE_DESC_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_dequantize_args s = QUERN_DEQUANTIZE_ARGS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_gemm_desc s = QUERN_GEMM_DESC_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_gemm_args s = QUERN_GEMM_ARGS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_prefetch_options s = QUERN_PREFETCH_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_prefetch_result s = QUERN_PREFETCH_RESULT_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_cache_prune_options s = QUERN_CACHE_PRUNE_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_cache_prune_result s = QUERN_CACHE_PRUNE_RESULT_INIT; if (s.struct_size != sizeof s) return 1; }
+  return 0;
+}

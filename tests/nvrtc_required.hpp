@@ -1,0 +1,20 @@
+// For tests that are nothing without NVRTC: its absence fails them, unless QUERN_NO_NVRTC=1 says that it is known.
+#pragma once
+
+#include <cstdlib>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "runtime/nvrtc_api.hpp"
+
+class NvrtcRequired : public testing::Test {
+ protected:
+  void SetUp() override {
+    const std::string missing = quern::Nvrtc("", quern::read_environment()).missing();
+    if (missing.empty()) return;
+    const char *known = std::getenv("QUERN_NO_NVRTC");
+    if (known != nullptr && std::string(known) == "1") GTEST_SKIP() << missing;
+    FAIL() << missing << " (QUERN_NO_NVRTC=1 skips this test)";
+  }
+};

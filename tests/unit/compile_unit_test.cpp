@@ -1,0 +1,168 @@
+#include "runtime/compile_unit.hpp"
+
+#include <functional>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "package_builder.hpp"
+#include "runtime/base/sha256.hpp"
+
+namespace quern {
+namespace {
+
+namespace fs = std::filesystem;
+using Values = std::array<int64_t, kMaxFields>;
+
+size_t field(const char *name) { return static_cast<size_t>(gemm_operation().find(name)); }
+
+CompileUnit simple() {
+  CompileUnit unit;
+  unit.source = std::make_shared<UnitSource>(UnitSource{"kernel.cu", "// source", {}, std::string(64, 'c')});
+  unit.options = {"--one", "--two"};
+  unit.target = parse_target("sm_90a");
+  unit.entry = "test_gemm";
+  unit.parameter_bytes = 96;
+  unit.kernel = "you/test:one";
+  unit.digest = std::string(64, 'a');
+  unit.types = "x_dtype=bf16";
+  return unit;
+}
+
+TEST(Request, ChangesWithEachInputAlone) {
+  const std::function<void(CompileUnit &)> edits[] = {
+      [](CompileUnit &) {},
+      [](CompileUnit &u) {
+        u.source = std::make_shared<UnitSource>(UnitSource{"", "", {}, std::string(64, 'd')});
+      },
+      [](CompileUnit &u) { u.options[0] = "--three"; },
+      [](CompileUnit &u) { std::swap(u.options[0], u.options[1]); },
+      [](CompileUnit &u) { u.options.pop_back(); },
+      [](CompileUnit &u) { u.options = {"--one--two"}; },
+      [](CompileUnit &u) { u.target = parse_target("sm_80"); },
+      [](CompileUnit &u) { u.target = parse_target("compute_90a"); },
+      [](CompileUnit &u) { u.target = parse_target("compute_90"); },
+      [](CompileUnit &u) { u.entry = "test_gemm2"; },
+  };
+  std::set<std::string> requests;
+  for (const auto &edit : edits) {
+    CompileUnit unit = simple();
+    edit(unit);
+    requests.insert(unit.request());
+    EXPECT_TRUE(is_hex_digest(unit.request()));
+  }
+  EXPECT_EQ(requests.size(), std::size(edits));
+}
+
+// What is not compiled does not change the code: the cache serves whoever asks for the same bytes.
+TEST(Request, DoesNotChangeWithNames) {
+  CompileUnit unit = simple();
+  unit.kernel = "other/name:two";
+  unit.digest = std::string(64, 'b');
+  unit.types = "";
+  EXPECT_EQ(unit.request(), simple().request());
+}
+
+// Requests name files on disk; a change here makes every cache cold.
+TEST(Request, IsPinned) {
+  EXPECT_EQ(simple().request(), "90e87459f3f52777a87ad200324126f7a5905e59e1aaf5c281e459a41aec1a10");
+}
+
+class MakeCompileUnitTest : public testing::Test {
+ protected:
+  std::shared_ptr<const Package> load(const fs::path &directory) const {
+    return load_package(write_package(directory, gemm_manifest("you/test", {variant_})));
+  }
+  CompileUnit make(const std::string &target, const Values &values = {}) const {
+    const auto package = load(directory_ / "package");
+    return make_compile_unit(*package, package->manifest.variants[0], parse_target(target), values);
+  }
+  TemporaryDirectory directory_;
+  nlohmann::json variant_ = gemm_variant("one");
+};
+
+TEST_F(MakeCompileUnitTest, OptionsHoldTargetSpecialisedTypesAndDefines) {
+  variant_["specialize"] = {"x_dtype", "bias_dtype"};
+  variant_["defines"] = {{"TILE", 64}, {"LEAST", -1}};
+  Values values{};
+  values[field("x_dtype")] = 3;
+  values[field("y_dtype")] = 2;
+  const CompileUnit unit = make("sm_90a", values);
+  EXPECT_EQ(unit.options, (std::vector<std::string>{"--gpu-architecture=sm_90a", "--std=c++17", "--no-source-include",
+                                                    "--ptxas-options=-v", "-DQUERN_X_DTYPE=3", "-DQUERN_BIAS_DTYPE=0",
+                                                    "-DLEAST=-1", "-DTILE=64"}));
+  EXPECT_EQ(unit.types, "x_dtype=bf16,bias_dtype=none");
+  EXPECT_EQ(unit.kernel, "you/test:one");
+  EXPECT_EQ(unit.entry, "test_gemm");
+  EXPECT_EQ(unit.parameter_bytes, 96u);
+  EXPECT_EQ(make("compute_80", values).options[0], "--gpu-architecture=compute_80");
+}
+
+TEST_F(MakeCompileUnitTest, OnlySpecialisedValuesCount) {
+  variant_["specialize"] = {"x_dtype"};
+  Values values{}, sizes{}, types{};
+  sizes[field("n")] = 5;
+  sizes[field("y_dtype")] = 2;
+  types[field("x_dtype")] = 2;
+  EXPECT_EQ(make("sm_80", sizes).request(), make("sm_80", values).request());
+  EXPECT_NE(make("sm_80", types).request(), make("sm_80", values).request());
+}
+
+TEST_F(MakeCompileUnitTest, EverythingThatIsCompiledCountsAndNothingElse) {
+  nlohmann::json manifest = gemm_manifest("you/test", {variant_});
+  manifest["files"] = {"kernel.cu", "other.cu", "a.h", "b.h", "unused.h"};
+  std::string kernel = "#include <a.h>\n", a = "// a\n", b = "// b\n", unused = "// unused\n", unit = "kernel.cu";
+  const auto request = [&] {
+    manifest["variants"][0]["unit"] = unit;
+    const fs::path package = write_package(directory_ / "package", manifest, kernel);
+    write_text(package / "other.cu", kernel);
+    write_text(package / "a.h", a);
+    write_text(package / "b.h", b);
+    write_text(package / "unused.h", unused);
+    const auto loaded = load_package(package);
+    return make_compile_unit(*loaded, loaded->manifest.variants[0], parse_target("sm_80"), {}).request();
+  };
+  std::set<std::string> requests{request()};
+  unused = "// changed\n";
+  b = "// changed\n";
+  manifest["summary"] = "changed";
+  requests.insert(request());
+  EXPECT_EQ(requests.size(), 1u);
+  a += "\n";
+  requests.insert(request());
+  kernel += "\n";
+  requests.insert(request());
+  unit = "other.cu";  // the same text under another name, which reaches the log and __FILE__
+  requests.insert(request());
+  kernel = "#include <b.h>\n";
+  b = a;  // the same header under another name
+  requests.insert(request());
+  EXPECT_EQ(requests.size(), 5u);
+}
+
+TEST_F(MakeCompileUnitTest, TheDirectoryDoesNotCount) {
+  const auto here = load(directory_ / "here"), there = load(directory_ / "there");
+  const auto request = [](const Package &package) {
+    return make_compile_unit(package, package.manifest.variants[0], parse_target("sm_80"), {}).request();
+  };
+  EXPECT_EQ(request(*here), request(*there));
+}
+
+TEST_F(MakeCompileUnitTest, SpecializationsAreTheProductOfWhatIsAccepted) {
+  const auto all = [&] {
+    const auto package = load(directory_ / "package");
+    return specializations(package->manifest.variants[0]);
+  };
+  EXPECT_EQ(all(), std::vector<Values>(1));  // nothing specialised: one unit
+  variant_["specialize"] = {"x_dtype", "bias_dtype"};
+  std::set<std::pair<int64_t, int64_t>> pairs;
+  for (const Values &values : all()) pairs.emplace(values[field("x_dtype")], values[field("bias_dtype")]);
+  EXPECT_EQ(all().size(), 8u);
+  EXPECT_EQ(pairs.size(), 8u);
+  EXPECT_EQ(pairs.count({3, 1}), 1u);
+  variant_["accepts"]["x_dtype"] = {"f16"};
+  EXPECT_EQ(all().size(), 4u);
+}
+
+}  // namespace
+}  // namespace quern
