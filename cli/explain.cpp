@@ -1,4 +1,4 @@
-// `quern explain`: which kernel a problem would get, and why not the others. Compiles and runs nothing.
+// `quern kernels explain`: which kernel a problem would get, and why not the others. Compiles and runs nothing.
 #include <string>
 
 #include "cli/failure.hpp"

@@ -66,21 +66,9 @@ CLI::App *add_verb(CLI::App &parent, CommandLine &line, const char *name, const 
   return verb;
 }
 
-void add_kernels(CLI::App &app, CommandLine &line) {
-  CLI::App *kernels = app.add_subcommand("kernels", "list, show and check kernel packages")->require_subcommand(1);
-  add_verb(*kernels, line, "list", "every variant of every package", run_kernels_list);
-  CLI::App *show =
-      add_verb(*kernels, line, "show", "one package with its manifest", run_kernels_show, line.kernels_show);
-  show->add_option("ID", line.kernels_show.id, "package or package:variant")->required();
-  CLI::App *check = add_verb(*kernels, line, "check", "compile the package in a directory, as its author would want",
-                             run_kernels_check, line.kernels_check);
-  check->add_option("DIR", line.kernels_check.directory, "directory of kernel.json")->required();
-  check->add_option("--arch", line.kernels_check.archs, "sm_80,sm_90a, native, or all (default)");
-}
-
-void add_explain(CLI::App &app, CommandLine &line) {
+void add_explain(CLI::App &kernels, CommandLine &line) {
   ExplainOptions &options = line.explain;
-  CLI::App *explain = app.add_subcommand("explain", "which kernel a problem gets, and why not the others");
+  CLI::App *explain = kernels.add_subcommand("explain", "which kernel a problem gets, and why not the others");
   explain->require_subcommand(1);
   CLI::App *gemm = add_verb(*explain, line, "gemm", "Y[m, n] = X[m, k] W[n, k]", run_explain_gemm, options);
   CLI::App *dequantize = add_verb(*explain, line, "dequantize", "dst[rows, k]", run_explain_dequantize, options);
@@ -98,6 +86,20 @@ void add_explain(CLI::App &app, CommandLine &line) {
       ->check(CLI::IsMember({"none", "bf16", "f16", "f32"}));
   dequantize->add_option("--rows", options.rows, "rows (default 1)")->check(CLI::PositiveNumber);
   dequantize->add_option("--dst-dtype", options.dst_dtype, "bf16 (default), f16 or f32")->check(kFloats);
+}
+
+void add_kernels(CLI::App &app, CommandLine &line) {
+  CLI::App *kernels =
+      app.add_subcommand("kernels", "list, show, check and explain kernel packages")->require_subcommand(1);
+  add_verb(*kernels, line, "list", "every variant of every package", run_kernels_list);
+  CLI::App *show =
+      add_verb(*kernels, line, "show", "one package with its manifest", run_kernels_show, line.kernels_show);
+  show->add_option("ID", line.kernels_show.id, "package or package:variant")->required();
+  CLI::App *check = add_verb(*kernels, line, "check", "compile the package in a directory, as its author would want",
+                             run_kernels_check, line.kernels_check);
+  check->add_option("DIR", line.kernels_check.directory, "directory of kernel.json")->required();
+  check->add_option("--arch", line.kernels_check.archs, "sm_80,sm_90a, native, or all (default)");
+  add_explain(*kernels, line);
 }
 
 void add_cache(CLI::App &app, CommandLine &line) {
@@ -148,7 +150,6 @@ void add_verbs(CLI::App &app, CommandLine &line) {
   add_verb(app, line, "info", "this machine: device, driver, compiler, cache, packages", run_info, line.info)
       ->add_option("--device", line.info.device, kDevice);
   add_kernels(app, line);
-  add_explain(app, line);
   CLI::App *prefetch =
       add_verb(app, line, "prefetch", "compile into the cache what plans will need", run_prefetch, line.prefetch);
   prefetch->add_option("--arch", line.prefetch.archs, "sm_80,sm_90a, all, or native (default)");

@@ -102,6 +102,7 @@ quern_status quern_prefetch(quern_hub *hub, const quern_prefetch_options *option
     Hub &opened = *need(hub, "hub").hub;
     quern_prefetch_options read = QUERN_PREFETCH_OPTIONS_INIT;
     if (options != nullptr) read = read_struct(options, "options");
+    if (read.jobs < 0) fail(QUERN_INVALID_ARGUMENT, "jobs is ", read.jobs, "; it must be 0 or more");
     if (result != nullptr) write_struct(result, quern_prefetch_result{}, "result");
     if (opened.cache().mode() != CacheMode::kReadWrite) {
       fail(QUERN_IO_ERROR, "cannot prefetch: the cache is ", opened.cache().state());

@@ -122,7 +122,9 @@ void *Device::allocate(size_t bytes) {
   need_hardware();
   if (bytes == 0) return nullptr;
   if (kind_ == QUERN_DEVICE_CPU) {
-    void *memory = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+    const bool countable = bytes <= SIZE_MAX - kAlignment;
+    void *memory =
+        countable ? std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment) : nullptr;
     if (memory == nullptr) fail(QUERN_OUT_OF_MEMORY, "cannot allocate ", bytes, " bytes of host memory; free some");
     return memory;
   }

@@ -14,7 +14,7 @@ class CommandsTest(CliTest):
         text = self.succeed("--help")
         for code in (0, 1, 2, 3, 4, 5, 6, 130):
             self.assertRegex(text, rf"(?m)^  {code} +\w")
-        for verb in ("info", "kernels", "explain", "prefetch", "cache", "dequantize", "gemm", "inspect", "selftest",
+        for verb in ("info", "kernels", "prefetch", "cache", "dequantize", "gemm", "inspect", "selftest",
                      "version"):
             self.assertRegex(text, rf"(?m)^  {verb} +\w")
             self.succeed(verb, "--help")
@@ -22,8 +22,8 @@ class CommandsTest(CliTest):
     def test_wrong_use(self):
         for arguments in ((), ("nonsense",), ("info", "--nonsense"), ("info", "--jit", "maybe"), ("kernels",),
                           ("kernels", "show"), ("cache",), ("cache", "scan", "--sort", "colour"), ("dequantize", "a"),
-                          ("dequantize", "a", "-o", "b", "--dtype", "f64"), ("explain", "gemm", "--n", "64"),
-                          ("explain", "gemm", "--n", "64", "--k", "-32"), ("explain", "conv", "--k", "32")):
+                          ("dequantize", "a", "-o", "b", "--dtype", "f64"), ("kernels", "explain", "gemm", "--n", "64"),
+                          ("kernels", "explain", "gemm", "--n", "64", "--k", "-32"), ("kernels", "explain", "conv", "--k", "32")):
             self.fail_with(2, "quern --help", *arguments)
 
     def test_failures(self):
@@ -36,8 +36,8 @@ class CommandsTest(CliTest):
                 (2, "5GiB", ("cache", "prune", "--max-size", "big")),
                 (3, "matches", ("cache", "scan", "--filter", "zzz")),
                 (2, "sm_1", ("prefetch", "--arch", "sm_1")),
-                (2, "policy", ("explain", "dequantize", "--k", "32", "--device", "cpu", "--policy", "nobody")),
-                (2, "32", ("explain", "dequantize", "--k", "33", "--device", "cpu")),
+                (2, "policy", ("kernels", "explain", "dequantize", "--k", "32", "--device", "cpu", "--policy", "nobody")),
+                (2, "32", ("kernels", "explain", "dequantize", "--k", "33", "--device", "cpu")),
                 (2, "without hardware", ("selftest", "--device", "sm_90a")),
                 (3, "no kernel", ("selftest", "--device", "cpu", "--kernel", "no/such")),
                 (1, "No such file", ("inspect", "/no/such/file"))):
@@ -80,17 +80,17 @@ class CommandsTest(CliTest):
         self.fail_with(1, "kernel.json", "kernels", "check", self.path("broken"))
 
     def test_explain(self):
-        document = self.read_json("explain", "gemm", "--m", "64", "--n", "2880", "--k", "2880", "--arch", "sm_90a")
+        document = self.read_json("kernels", "explain", "gemm", "--m", "64", "--n", "2880", "--k", "2880", "--arch", "sm_90a")
         self.assertTrue(document["accepted"])
         chosen = [c for c in document["candidates"] if c["chosen"]]
         self.assertEqual((chosen[0]["first"], chosen[-1]["last"]), (1, 64))
         for candidate in document["candidates"]:
             self.assertNotEqual(candidate["chosen"], bool(candidate["reason"]))
-        self.assertTrue(self.read_json("explain", "dequantize", "--k", "96", "--device", "cpu")["accepted"])
-        self.read_json("explain", "gemm", "--n", "32", "--k", "32", "--device", "cpu")
-        self.assertIn("quern/mxfp4-gemm", self.succeed("explain", "gemm", "--n", "64", "--k", "64", "--arch", "sm_80"))
+        self.assertTrue(self.read_json("kernels", "explain", "dequantize", "--k", "96", "--device", "cpu")["accepted"])
+        self.read_json("kernels", "explain", "gemm", "--n", "32", "--k", "32", "--device", "cpu")
+        self.assertIn("quern/mxfp4-gemm", self.succeed("kernels", "explain", "gemm", "--n", "64", "--k", "64", "--arch", "sm_80"))
         self.variables["QUERN_KERNEL_FORCE"] = "quern/mxfp4-gemm:mma_sm80"
-        refused = self.read_json("explain", "gemm", "--n", "64", "--k", "64", "--arch", "sm_75", code=3)
+        refused = self.read_json("kernels", "explain", "gemm", "--n", "64", "--k", "64", "--arch", "sm_75", code=3)
         self.assertFalse(refused["accepted"])
         self.assertFalse(any(c["chosen"] for c in refused["candidates"]))
 
