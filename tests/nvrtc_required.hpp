@@ -6,15 +6,10 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/nvrtc_api.hpp"
-
-class NvrtcRequired : public testing::Test {
- protected:
-  void SetUp() override {
-    const std::string missing = quern::Nvrtc("", quern::read_environment()).missing();
-    if (missing.empty()) return;
-    const char *known = std::getenv("QUERN_NO_NVRTC");
-    if (known != nullptr && std::string(known) == "1") GTEST_SKIP() << missing;
-    FAIL() << missing << " (QUERN_NO_NVRTC=1 skips this test)";
-  }
-};
+// To be called in SetUp() with why NVRTC is not there, "" if it is.
+inline void require_nvrtc(const std::string &missing) {
+  if (missing.empty()) return;
+  const char *known = std::getenv("QUERN_NO_NVRTC");
+  if (known != nullptr && std::string(known) == "1") GTEST_SKIP() << missing;
+  FAIL() << missing << " (QUERN_NO_NVRTC=1 skips this test)";
+}

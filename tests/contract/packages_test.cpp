@@ -17,8 +17,9 @@ std::vector<std::string> target_names() {
   return names;
 }
 
-class PackagesTest : public NvrtcRequired, public testing::WithParamInterface<std::string> {
+class PackagesTest : public testing::TestWithParam<std::string> {
  protected:
+  void SetUp() override { require_nvrtc(nvrtc_.missing()); }
   std::vector<CompileUnit> units() const { return units_of(builtin_packages(), {parse_target(GetParam())}); }
   Nvrtc nvrtc_{"", read_environment()};
 };

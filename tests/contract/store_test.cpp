@@ -54,8 +54,9 @@ Error error_of(Body body) {
 
 #define EXPECT_SAYS(error, part) EXPECT_NE(std::string((error).what()).find(part), std::string::npos) << (error).what()
 
-class StoreTest : public NvrtcRequired {
+class StoreTest : public testing::Test {
  protected:
+  void SetUp() override { require_nvrtc(Nvrtc("", read_environment()).missing()); }
   fs::path entry_file() const {
     for (const auto &item : fs::recursive_directory_iterator(directory_ / "jit")) {
       if (item.path().extension() == ".qkc") return item.path();

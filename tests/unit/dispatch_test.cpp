@@ -166,12 +166,23 @@ TEST_F(DispatchTest, ForceByPackageAndByVariant) {
   EXPECT_EQ(result_.failure, "no kernel serves this gemm: there is no kernel called quern/mxfp4-gemm:absent");
 }
 
-TEST_F(DispatchTest, AForcedKernelFailsWithItsOwnReasonOnly) {
+TEST_F(DispatchTest, AVariantForcedByItsNameServesTheSizesItAccepts) {
   add("small", {{"accepts", {{"m", {{"max", 8}}}}}});
-  add("plain");
+  add("large", {{"accepts", {{"m", {{"min", 10}}}}}});
   request_.force = "quern/mxfp4-gemm:small";
+  EXPECT_EQ(choices(), "small:1-8");
+  request_.force = "quern/mxfp4-gemm:large";
+  EXPECT_EQ(choices(), "large:10-4096");
+  request_.force = "quern/mxfp4-gemm";  // a package serves all sizes or fails
   EXPECT_EQ(choices(), "");
-  EXPECT_EQ(result_.failure, "no kernel serves this gemm: quern/mxfp4-gemm:small: serves only m = 1 to 8");
+}
+
+TEST_F(DispatchTest, AForcedKernelFailsWithItsOwnReasonOnly) {
+  add("even", {{"accepts", {{"k", {{"multiple_of", 4096}}}}}});
+  add("plain");
+  request_.force = "quern/mxfp4-gemm:even";
+  EXPECT_EQ(choices(), "");
+  EXPECT_EQ(result_.failure, "no kernel serves this gemm: quern/mxfp4-gemm:even: k = 2880 is not a multiple of 4096");
 }
 
 TEST_F(DispatchTest, SharedMemoryIsTheDevices) {
