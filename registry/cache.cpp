@@ -114,7 +114,9 @@ std::optional<CacheEntry> Cache::load(const std::string &request, const std::str
       const std::string name = file.path().filename().string();
       if (name.rfind(request + ".", 0) == 0 && name.ends_with(kSuffix)) files.push_back(name);
     }
-    std::sort(files.rbegin(), files.rend());
+    // The newest build first; 12.10 comes after 12.9.
+    std::sort(files.begin(), files.end(),
+              [](const std::string &a, const std::string &b) { return ::strverscmp(a.c_str(), b.c_str()) > 0; });
   }
   for (const std::string &file : files) {
     if (std::optional<CacheEntry> entry = load_file(file, request)) {

@@ -22,12 +22,12 @@ std::optional<std::string> refuse_capability(const Variant &variant, int capabil
   return text("capability ", capability_name(capability), " is not ", variant.archs_text());
 }
 
-// What must hold when the variant runs at its largest size.
-std::optional<std::string> refuse_launch(const Variant &variant, const DispatchRequest &request, int64_t largest) {
+// What must hold when the variant runs at this size.
+std::optional<std::string> refuse_launch(const Variant &variant, const DispatchRequest &request, int64_t size_of_run) {
   std::array<int64_t, kSlots> slots{};
   std::copy(request.problem.values.begin(), request.problem.values.end(), slots.begin());
   slots[kSmCountSlot] = request.facts.sm_count;
-  slots[request.problem.operation->run_size] = largest;
+  slots[request.problem.operation->run_size] = size_of_run;
   const int64_t shared = variant.launch.shared_bytes.evaluate(slots);
   if (shared < 0 || shared > request.facts.shared_memory) {
     return text("needs ", shared, " bytes of shared memory; a block has ", request.facts.shared_memory);
@@ -58,6 +58,7 @@ std::optional<std::string> refuse(const Candidate &candidate, const DispatchRequ
   const int64_t maximum = request.problem.values[operation.run_size];
   const Constraint &sizes = variant.accepts[operation.run_size];
   if (sizes.least > maximum) return sizes.refuse(operation.fields[operation.run_size], maximum);
+  if (auto reason = refuse_launch(variant, request, std::max<int64_t>(1, sizes.least))) return reason;
   return refuse_launch(variant, request, std::min(maximum, sizes.most));
 }
 

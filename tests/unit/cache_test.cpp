@@ -60,7 +60,7 @@ TEST_F(CacheTest, OffWhereEverybodyMayWrite) {
 }
 
 TEST_F(CacheTest, OffWhereItBelongsToAnotherUser) {
-  ASSERT_EQ(::geteuid(), 0u) << "giving a directory to another user takes root";
+  if (::geteuid() != 0) GTEST_SKIP() << "giving a directory to another user takes root";
   publish(make_entry('a'));
   ASSERT_EQ(::chown(directory().c_str(), 12345, 12345), 0);
   expect_unusable("off: it belongs to another user");

@@ -77,7 +77,7 @@ TEST_F(CatalogTest, WhatEverybodyMayWriteIsRefused) {
 }
 
 TEST_F(CatalogTest, AnotherUsersDirectoryIsRefused) {
-  ASSERT_EQ(::geteuid(), 0u) << "giving a directory to another user takes root";
+  if (::geteuid() != 0) GTEST_SKIP() << "giving a directory to another user takes root";
   const fs::path stranger = add("stranger", "you/stranger");
   ASSERT_EQ(::chown(stranger.c_str(), 12345, 12345), 0);
   const Catalog catalog(stranger.string());
