@@ -68,7 +68,11 @@ quern_status quern_hub_get_info(quern_hub *hub, quern_hub_info *info) {
       strings->nvrtc_missing = nvrtc.missing();
       if (strings->nvrtc_missing.empty()) {
         strings->nvrtc_path = nvrtc.path();
-        strings->nvrtc_version = opened.store().build();
+        try {
+          strings->nvrtc_version = opened.store().build();
+        } catch (const Error &error) {  // found and broken
+          strings->nvrtc_missing = error.what();
+        }
       }
       if (const cu::Api *driver = cu::driver()) {
         strings->driver_version = text(driver->version / 1000, ".", driver->version % 1000 / 10);

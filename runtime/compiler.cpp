@@ -132,11 +132,13 @@ Compiled compile(Nvrtc &nvrtc, const CompileUnit &unit) {
 std::string nvrtc_build(Nvrtc &nvrtc) {
   const NvrtcApi &api = nvrtc.need();
   Program program(api, {"empty.cu", "", {}, ""});
-  std::string ptx;
-  if (program.compile({"--gpu-architecture=compute_75"})) {
-    const auto code = program.code(true);
-    ptx.assign(code.begin(), code.end());
+  if (!program.compile({"--gpu-architecture=compute_75"})) {
+    fail(QUERN_NVRTC_UNAVAILABLE, "NVRTC at ", nvrtc.path(),
+         " cannot compile an empty file: ", first_error(program.log()),
+         "; put libnvrtc-builtins of its version beside it");
   }
+  const auto code = program.code(true);
+  const std::string ptx(code.begin(), code.end());
   std::smatch version, build;
   if (std::regex_search(ptx, version, std::regex("V([0-9]+\\.[0-9]+\\.[0-9]+)")) &&
       std::regex_search(ptx, build, std::regex("Compiler Build ID: (?:CL-)?([0-9]+)"))) {
