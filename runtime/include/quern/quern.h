@@ -153,6 +153,7 @@ typedef struct quern_hub_options {
  * be read not at all; both are logged and told by quern_hub_get_info(). Returns QUERN_OK, QUERN_INVALID_ARGUMENT,
  * QUERN_OUT_OF_MEMORY. Since 0.1. */
 QUERN_API quern_status quern_hub_open(const quern_hub_options *options, quern_hub **hub);
+/* Close a hub; devices and plans made from it live on. NULL does nothing. Not during another call on it. Since 0.1. */
 QUERN_API void quern_hub_close(quern_hub *hub);
 
 typedef struct quern_hub_info {
@@ -206,6 +207,8 @@ typedef enum quern_device_kind {
  * or "auto" for the first CUDA device if there is one, else the CPU. Returns QUERN_OK, QUERN_INVALID_ARGUMENT (unknown
  * name), QUERN_CUDA_UNAVAILABLE, QUERN_CUDA_ERROR, QUERN_OUT_OF_MEMORY. Since 0.1. */
 QUERN_API quern_status quern_device_open(quern_hub *hub, const char *name, quern_device **device);
+/* Close a device; plans made for it live on, memory allocated from it is to be released before. NULL does nothing.
+ * Since 0.1. */
 QUERN_API void quern_device_close(quern_device *device);
 
 typedef struct quern_device_info {
@@ -401,6 +404,8 @@ QUERN_API quern_status quern_gemm_run(const quern_plan *plan, const quern_gemm_a
 /* Workspace for a run with `size` rows (M of a GEMM, rows of a dequantization). It never shrinks as size grows, so the
  * value for m_max serves every run. Returns QUERN_OK, QUERN_INVALID_ARGUMENT. Since 0.1. */
 QUERN_API quern_status quern_plan_workspace_size(const quern_plan *plan, int64_t size, size_t *bytes);
+/* Close a plan. Work it has launched goes on; captured graphs that use it need it open until they are destroyed. NULL
+ * does nothing. Since 0.1. */
 QUERN_API void quern_plan_close(quern_plan *plan);
 
 /* One kernel variant that was considered, best first. */
