@@ -15,16 +15,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxEntryBytes = 64 << 20;
-constexpr std::string_view kSuffix = ".qkc";
 constexpr std::string_view kVersion = "1\n";  // on disk: the layout's version
 constexpr std::string_view kTag =
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# Compiled kernels; can be deleted. See https://bford.info/cachedir/\n";
-
-std::string file_name(const std::string &request, const std::string &nvrtc) {
-  return text(request, ".", nvrtc, kSuffix);
-}
 
 void write_once(const fs::path &directory, const char *name, std::string_view content) {
   if (!fs::exists(directory / name)) {
@@ -95,7 +89,7 @@ std::optional<CacheEntry> Cache::load_file(const std::string &file, const std::s
   const auto bytes = read_file(entry_path(file), kMaxEntryBytes);
   if (!bytes) return std::nullopt;
   std::optional<CacheEntry> entry = decode_entry(*bytes);
-  if (!entry || entry->request != request || file_name(request, entry->nvrtc) != file) {
+  if (!entry || entry->request != request || entry_file_name(request, entry->nvrtc) != file) {
     const std::lock_guard lock(mutex_);
     if (damaged_.insert(file).second) ++corrupt_seen_;
     return std::nullopt;
@@ -107,12 +101,12 @@ std::optional<CacheEntry> Cache::load(const std::string &request, const std::str
   if (mode_ == CacheMode::kOff) return std::nullopt;
   std::vector<std::string> files;
   if (!nvrtc.empty()) {
-    files.push_back(file_name(request, nvrtc));
+    files.push_back(entry_file_name(request, nvrtc));
   } else {
     std::error_code ignored;
     for (const fs::directory_entry &file : fs::directory_iterator(entry_path(request).parent_path(), ignored)) {
       const std::string name = file.path().filename().string();
-      if (name.rfind(request + ".", 0) == 0 && name.ends_with(kSuffix)) files.push_back(name);
+      if (name.rfind(request + ".", 0) == 0 && name.ends_with(kEntrySuffix)) files.push_back(name);
     }
     // The newest build first; 12.10 comes after 12.9.
     std::sort(files.begin(), files.end(),
@@ -145,7 +139,7 @@ bool Cache::publish(const CacheEntry &entry, std::string &problem) {
     problem = state();
     return false;
   }
-  const std::string file = file_name(entry.request, entry.nvrtc);
+  const std::string file = entry_file_name(entry.request, entry.nvrtc);
   try {
     const std::vector<uint8_t> bytes = encode_entry(entry);
     make_directories(entry_path(file).parent_path());

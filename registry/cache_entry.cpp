@@ -43,6 +43,10 @@ struct Reader {
 
 }  // namespace
 
+std::string entry_file_name(const std::string &request, const std::string &nvrtc) {
+  return request + "." + nvrtc + std::string(kEntrySuffix);
+}
+
 std::vector<uint8_t> encode_entry(const CacheEntry &entry) {
   const std::string header = Json{
       {"request", entry.request},

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace quern {
@@ -28,6 +29,12 @@ struct CacheEntry {
   int shared_bytes = -1;
   std::vector<uint8_t> code;  // cubin, or PTX
 };
+
+inline constexpr size_t kMaxEntryBytes = 64 << 20;
+inline constexpr std::string_view kEntrySuffix = ".qkc";
+
+// "<request>.<nvrtc build>.qkc", by which an entry is found.
+std::string entry_file_name(const std::string &request, const std::string &nvrtc);
 
 std::vector<uint8_t> encode_entry(const CacheEntry &entry);
 

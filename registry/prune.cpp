@@ -16,7 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMaxEntryBytes = 64 << 20;
 constexpr int64_t kTemporaryAgeSeconds = 3600;
 
 int64_t modified(const struct stat &status) { return static_cast<int64_t>(status.st_mtime); }
@@ -35,14 +34,15 @@ std::vector<CacheRow> Cache::scan(const std::set<std::string> &digests) {
       CacheRow row;
       row.file = item.path().filename().string();
       // What is not named as an entry is not ours to judge or remove.
-      if (row.file.size() < 64 + 6 || !is_hex_digest(row.file.substr(0, 64)) || !row.file.ends_with(".qkc")) continue;
+      if (row.file.size() < 64 + 6 || !is_hex_digest(row.file.substr(0, 64)) || !row.file.ends_with(kEntrySuffix))
+        continue;
       struct stat status {};
       if (::lstat(item.path().c_str(), &status) != 0) continue;  // removed under us
       row.size = static_cast<int64_t>(status.st_size);
       const auto bytes = read_file(item.path(), kMaxEntryBytes);
       std::optional<CacheEntry> entry;
       if (bytes) entry = decode_entry(*bytes);
-      if (entry && entry->request + "." + entry->nvrtc + ".qkc" == row.file) {
+      if (entry && entry_file_name(entry->request, entry->nvrtc) == row.file) {
         row.entry = std::move(*entry);
         row.entry.code.clear();
         row.state = digests.count(row.entry.digest) != 0 ? EntryState::kGood : EntryState::kStale;

@@ -13,10 +13,7 @@ constexpr int64_t kMaxRows = INT64_C(1) << 40;
 // The descriptor with its defaults filled in. Throws QUERN_INVALID_ARGUMENT.
 quern_dequantize_desc checked(const quern_dequantize_desc &given, bool on_cpu) {
   quern_dequantize_desc desc = given;
-  if (desc.format == 0) desc.format = QUERN_FORMAT_MXFP4;
-  if (desc.format != QUERN_FORMAT_MXFP4) {
-    fail(QUERN_INVALID_ARGUMENT, "format is ", static_cast<int>(desc.format), "; it must be QUERN_FORMAT_MXFP4");
-  }
+  desc.format = resolve_format(desc.format);
   if (desc.dst_dtype < QUERN_DTYPE_F32 || desc.dst_dtype > QUERN_DTYPE_BF16) {
     fail(QUERN_INVALID_ARGUMENT, "dst_dtype is ", static_cast<int>(desc.dst_dtype),
          "; it must be a QUERN_DTYPE_ value");

@@ -18,10 +18,7 @@ void check_half(const char *name, quern_dtype dtype) {
 // The descriptor with its defaults filled in. Throws QUERN_INVALID_ARGUMENT.
 quern_gemm_desc checked(const quern_gemm_desc &given, bool on_cpu) {
   quern_gemm_desc desc = given;
-  if (desc.format == 0) desc.format = QUERN_FORMAT_MXFP4;
-  if (desc.format != QUERN_FORMAT_MXFP4) {
-    fail(QUERN_INVALID_ARGUMENT, "format is ", static_cast<int>(desc.format), "; it must be QUERN_FORMAT_MXFP4");
-  }
+  desc.format = resolve_format(desc.format);
   check_half("x_dtype", desc.x_dtype);
   check_half("y_dtype", desc.y_dtype);
   if (desc.bias_dtype < 0 || desc.bias_dtype > QUERN_DTYPE_BF16) {

@@ -19,6 +19,14 @@ void Plan::check_run(int64_t size, const char *size_name, const void *workspace,
   if (needed > 0) check_pointer("workspace", workspace, 256);
 }
 
+quern_format resolve_format(quern_format format) {
+  if (format == 0) return QUERN_FORMAT_MXFP4;
+  if (format != QUERN_FORMAT_MXFP4) {
+    fail(QUERN_INVALID_ARGUMENT, "format is ", static_cast<int>(format), "; it must be QUERN_FORMAT_MXFP4");
+  }
+  return format;
+}
+
 void check_size(const char *name, int64_t value, int64_t most) {
   if (value < 1 || value > most) fail(QUERN_INVALID_ARGUMENT, name, " is ", value, "; it must be 1 to ", most);
 }

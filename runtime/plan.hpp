@@ -52,6 +52,7 @@ class DequantizePlan final : public Plan {
 };
 
 // Checks that descriptors and runs share; each throws QUERN_INVALID_ARGUMENT naming the field.
+quern_format resolve_format(quern_format format);  // 0 is MXFP4
 void check_size(const char *name, int64_t value, int64_t most);
 void check_k(int64_t k);
 // `stride` or, where it is 0, `row`; not less than a row and, on CUDA, a multiple of `multiple`.

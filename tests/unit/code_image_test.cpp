@@ -9,6 +9,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/compiler.hpp"
+#include "tests/nvrtc_required.hpp"
 
 namespace quern {
 namespace {
@@ -86,9 +87,7 @@ TEST(CodeImage, DamagedAttributesDoNotLeadOut) {
 
 class CompiledCodeImageTest : public testing::Test {
  protected:
-  void SetUp() override {
-    if (!nvrtc_.missing().empty()) GTEST_SKIP() << nvrtc_.missing();
-  }
+  void SetUp() override { require_nvrtc(nvrtc_.missing()); }
   // `k`, compiled with these parameters, of which compile() itself checks the size.
   Bytes compiled(const std::string &parameters, size_t bytes, const std::string &target) {
     CompileUnit unit;
