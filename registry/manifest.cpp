@@ -166,7 +166,54 @@ std::array<uint32_t, 3> read_dimensions(const Json &value, const std::string &pa
   return dimensions;
 }
 
-Launch read_launch(JsonObject &object, const Expression::Resolver &resolve) {
+// A number that no run changes: an expression over defines alone.
+int64_t read_constant(const Json &value, const std::string &path, const Variant &variant) {
+  const auto resolve = [&](std::string_view name) -> std::optional<Expression::Meaning> {
+    for (const auto &[define, number] : variant.defines) {
+      if (define == name) return Expression::Meaning{false, number};
+    }
+    return std::nullopt;
+  };
+  return Expression::parse(value, path, resolve).evaluate({});
+}
+
+std::vector<TensorMapRequest> read_tensor_maps(JsonObject &launch, const Variant &variant, const Operation &operation) {
+  std::vector<TensorMapRequest> maps;
+  if (launch.find("tensor_maps") == nullptr) return maps;
+  for (const Json &item : launch.need_array("tensor_maps", 1, kMaxTensorMaps)) {
+    const std::string path = text(launch.path("tensor_maps"), "[", maps.size(), "]");
+    JsonObject object(item, path);
+    TensorMapRequest map;
+    const std::string operand = object.need_string("operand");
+    const int index = operation.find_operand(operand);
+    if (index < 0) {
+      fail(QUERN_BAD_MANIFEST, path, ".operand is \"", operand, "\", which ", operation.name, " has no tensor for");
+    }
+    map.operand = static_cast<size_t>(index);
+    const TensorOperand &tensor = operation.operands[map.operand];
+    const Json &box = object.need_array("box", static_cast<size_t>(tensor.rank), static_cast<size_t>(tensor.rank));
+    for (size_t i = 0; i < box.size(); ++i) {
+      const int64_t size = read_constant(box[i], text(path, ".box[", i, "]"), variant);
+      if (size < 1 || size > 256) fail(QUERN_BAD_MANIFEST, path, ".box[", i, "] is ", size, "; it must be 1 to 256");
+      map.box[i] = static_cast<uint32_t>(size);
+    }
+    const int64_t swizzle = object.integer_or("swizzle", 0, 0, 128);
+    if (swizzle != 0 && swizzle != 32 && swizzle != 64 && swizzle != 128) {
+      fail(QUERN_BAD_MANIFEST, path, ".swizzle is ", swizzle, "; it must be 0, 32, 64 or 128");
+    }
+    const int64_t row = int64_t{map.box[0]} * tensor.element_bytes;
+    if (row % 16 != 0 || (swizzle != 0 && row > swizzle)) {
+      fail(QUERN_BAD_MANIFEST, path, ".box[0] has ", row, " bytes; TMA needs a multiple of 16 and at most the swizzle");
+    }
+    map.swizzle = static_cast<uint32_t>(swizzle);
+    object.finish();
+    maps.push_back(map);
+  }
+  return maps;
+}
+
+Launch read_launch(JsonObject &object, const Expression::Resolver &resolve, const Variant &variant,
+                   const Operation &operation) {
   Launch launch;
   JsonObject fields(object.need("launch"), object.path("launch"));
   const Json &grid = fields.need_array("grid", 3, 3);
@@ -180,6 +227,8 @@ Launch read_launch(JsonObject &object, const Expression::Resolver &resolve) {
   const Json *shared = fields.find("shared_bytes");
   launch.shared_bytes =
       shared == nullptr ? Expression::constant(0) : Expression::parse(*shared, fields.path("shared_bytes"), resolve);
+  launch.dependent = fields.boolean_or("dependent", false);
+  launch.tensor_maps = read_tensor_maps(fields, variant, operation);
   fields.finish();
   return launch;
 }
@@ -242,11 +291,12 @@ Variant read_variant(const Json &value, const std::string &path, const Manifest 
     }
     return std::nullopt;
   };
-  variant.launch = read_launch(object, resolve);
+  variant.launch = read_launch(object, resolve, variant, operation);
   const Json *workspace = object.find("workspace_bytes");
   variant.workspace_bytes = workspace == nullptr
                                 ? Expression::constant(0)
                                 : Expression::parse(*workspace, object.path("workspace_bytes"), resolve);
+  if (const Json *cost = object.find("cost")) variant.cost = Expression::parse(*cost, object.path("cost"), resolve);
   object.finish();
   return variant;
 }

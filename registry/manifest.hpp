@@ -3,6 +3,7 @@
 
 #include <array>
 #include <climits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,11 +16,20 @@
 
 namespace quern {
 
+// A TMA descriptor that the kernel takes after its parameter block.
+struct TensorMapRequest {
+  size_t operand;                               // of the operation
+  std::array<uint32_t, kMaxTensorRank> box{};   // elements, the innermost first
+  uint32_t swizzle = 0;                         // bytes: 0, 32, 64 or 128
+};
+
 struct Launch {
   std::array<Expression, 3> grid;
   std::array<uint32_t, 3> block{1, 1, 1};
   std::array<uint32_t, 3> cluster{1, 1, 1};
   Expression shared_bytes;
+  bool dependent = false;  // reads nothing but weights before griddepcontrol.wait, so it may start early
+  std::vector<TensorMapRequest> tensor_maps;
 };
 
 struct Variant {
@@ -35,6 +45,7 @@ struct Variant {
   std::vector<std::pair<std::string, int64_t>> defines;
   Launch launch;
   Expression workspace_bytes;
+  std::optional<Expression> cost;  // of a run, in nanoseconds: the least serves, of equal priorities
 
   std::string archs_text() const;  // "7.5 and up", "sm_90a"
 };

@@ -1,7 +1,9 @@
 #include "registry/operation.hpp"
 
+#include <quern/activation.h>
 #include <quern/dequantize_params.h>
 #include <quern/gemm_params.h>
+#include <quern/repack_params.h>
 
 namespace quern {
 namespace {
@@ -13,6 +15,14 @@ constexpr FieldValue kFloatsOrNone[] = {{"none", kNoDtype}, {"f32", kF32}, {"f16
 constexpr FieldValue kScaleZeros[] = {{"exact", kScaleZeroExact}, {"flush", kScaleZeroFlush}};
 constexpr FieldValue kScaleNans[] = {
     {"propagate", kScaleNanPropagate}, {"ldexp", kScaleNanLdexp}, {"inf", kScaleNanInf}};
+constexpr FieldValue kLayouts[] = {
+    {"canonical", kLayoutCanonical}, {"mma16_bf16", kLayoutMma16Bf16}, {"mma16_f16", kLayoutMma16F16}};
+constexpr FieldValue kActivations[] = {{"none", kActivationNone},
+                                       {"relu", kActivationRelu},
+                                       {"silu", kActivationSilu},
+                                       {"gelu", kActivationGelu},
+                                       {"gelu_tanh", kActivationGeluTanh}};
+constexpr FieldValue kDirections[] = {{"pack", kRepackPack}, {"unpack", kRepackUnpack}};
 constexpr FieldValue kNoYes[] = {{"no", 0}, {"yes", 1}};
 
 constexpr Field kGemmFields[] = {
@@ -24,7 +34,13 @@ constexpr Field kGemmFields[] = {
     {"y_dtype", FieldKind::kOption, kFloats},
     {"bias_dtype", FieldKind::kOption, kFloatsOrNone},
     {"scale_zero", FieldKind::kOption, kScaleZeros},
+    {"layout", FieldKind::kOption, kLayouts},
+    {"activation", FieldKind::kOption, kActivations},
+    {"residual", FieldKind::kOption, kNoYes},
+    {"batch_invariant", FieldKind::kOption, kNoYes},
 };
+
+constexpr TensorOperand kGemmOperands[] = {{"x", 2, 2}, {"tiles", 3, 8}};
 
 constexpr Field kDequantizeFields[] = {
     {"rows", FieldKind::kSize, {}},
@@ -37,11 +53,23 @@ constexpr Field kDequantizeFields[] = {
     {"canonical_zero", FieldKind::kOption, kNoYes},
 };
 
-constexpr Operation kGemm{"gemm", kGemmParamsVersion, sizeof(GemmParams), 0, kGemmFields};
-constexpr Operation kDequantize{"dequantize", kDequantizeParamsVersion, sizeof(DequantizeParams), 0, kDequantizeFields};
-constexpr const Operation *kOperations[] = {&kDequantize, &kGemm};
+constexpr Field kRepackFields[] = {
+    {"n", FieldKind::kSize, {}},
+    {"k", FieldKind::kSize, {}},
+    {"format", FieldKind::kOption, kFormats},
+    {"layout", FieldKind::kOption, kLayouts},
+    {"scale_zero", FieldKind::kOption, kScaleZeros},
+    {"direction", FieldKind::kOption, kDirections},
+};
+
+constexpr Operation kGemm{"gemm", kGemmParamsVersion, sizeof(GemmParams), 0, kGemmFields, kGemmOperands};
+constexpr Operation kDequantize{
+    "dequantize", kDequantizeParamsVersion, sizeof(DequantizeParams), 0, kDequantizeFields, {}};
+constexpr Operation kRepack{"repack", kRepackParamsVersion, sizeof(RepackParams), 0, kRepackFields, {}};
+constexpr const Operation *kOperations[] = {&kDequantize, &kGemm, &kRepack};
 
 static_assert(std::size(kGemmFields) <= kMaxFields && std::size(kDequantizeFields) <= kMaxFields);
+static_assert(std::size(kRepackFields) <= kMaxFields);
 
 }  // namespace
 
@@ -52,8 +80,16 @@ int Operation::find(std::string_view field) const {
   return -1;
 }
 
+int Operation::find_operand(std::string_view operand) const {
+  for (size_t i = 0; i < operands.size(); ++i) {
+    if (operands[i].name == operand) return static_cast<int>(i);
+  }
+  return -1;
+}
+
 const Operation &gemm_operation() { return kGemm; }
 const Operation &dequantize_operation() { return kDequantize; }
+const Operation &repack_operation() { return kRepack; }
 std::span<const Operation *const> operations() { return kOperations; }
 
 const Operation *find_operation(std::string_view name) {

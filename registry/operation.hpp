@@ -27,7 +27,17 @@ struct Field {
   std::span<const FieldValue> values;  // of an option
 };
 
-inline constexpr size_t kMaxFields = 12;
+inline constexpr size_t kMaxFields = 16;
+
+// A tensor that kernels may ask a TMA descriptor of (PTX ISA, "Tensors"). The operation tells its address and shape.
+struct TensorOperand {
+  std::string_view name;
+  int rank;
+  int element_bytes;  // 2 or 8
+};
+inline constexpr size_t kMaxTensorRank = 3;
+inline constexpr size_t kMaxTensorMaps = 4;
+inline constexpr size_t kTensorMapBytes = 128;
 
 struct Operation {
   std::string_view name;
@@ -35,13 +45,16 @@ struct Operation {
   size_t params_bytes;
   size_t run_size;  // index of the field that a run may set from 1 to the plan's maximum
   std::span<const Field> fields;
+  std::span<const TensorOperand> operands;
 
   // The field's index, or -1.
   int find(std::string_view field) const;
+  int find_operand(std::string_view operand) const;
 };
 
 const Operation &gemm_operation();
 const Operation &dequantize_operation();
+const Operation &repack_operation();
 std::span<const Operation *const> operations();
 const Operation *find_operation(std::string_view name);  // null if unknown
 

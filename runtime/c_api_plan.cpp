@@ -119,6 +119,12 @@ quern_status quern_gemm_plan(quern_device *device, const quern_gemm_desc *desc, 
   });
 }
 
+quern_status quern_gemm_best_layout(quern_device *device, const quern_gemm_desc *desc, quern_layout *layout) {
+  return guard([&] {
+    need(layout, "layout") = GemmPlan::best_layout(*need(device, "device").device, read_struct(desc, "desc"));
+  });
+}
+
 quern_status quern_gemm_run(const quern_plan *plan, const quern_gemm_args *args, quern_stream stream) {
   return guard([&] { plan_of<GemmPlan>(plan, "quern_gemm_plan").run(read_struct(args, "args"), stream); });
 }

@@ -43,28 +43,36 @@ std::optional<Bytes> find_section(Bytes image, const std::string &name) {
 // .nv.info.<kernel> is a list of attributes: format, id, and a 16-bit value or the size of what follows. The numbers
 // are those that `cuobjdump -elf` prints as EIFMT_* and EIATTR_*.
 constexpr uint8_t kFormatSized = 4;
-constexpr uint8_t kAttributeCbankParamSize = 0x19;
+constexpr uint8_t kAttributeParameter = 0x17;  // KPARAM_INFO: index, ordinal (16 bits), offset, and the size from bit 18
+constexpr size_t kMostParameters = 64;
 
-std::optional<size_t> cubin_parameter_bytes(Bytes image, const std::string &entry) {
+std::optional<std::vector<size_t>> cubin_parameter_sizes(Bytes image, const std::string &entry) {
   const auto info = find_section(image, ".nv.info." + entry);
   if (!info) return std::nullopt;
+  std::vector<size_t> sizes;
   for (size_t offset = 0; offset + 4 <= info->size();) {
     const uint8_t format = (*info)[offset], attribute = (*info)[offset + 1];
     const uint16_t value = *read_at<uint16_t>(*info, offset + 2);
-    if (attribute == kAttributeCbankParamSize) return value;
+    if (format == kFormatSized && attribute == kAttributeParameter) {
+      const auto ordinal = read_at<uint16_t>(*info, offset + 8);
+      const auto word = read_at<uint32_t>(*info, offset + 12);
+      if (!ordinal || !word || *ordinal >= kMostParameters) return std::nullopt;
+      if (sizes.size() <= *ordinal) sizes.resize(*ordinal + size_t{1});
+      sizes[*ordinal] = *word >> 18;
+    }
     offset += 4 + (format == kFormatSized ? value : 0u);
   }
-  return 0;  // a kernel without parameters has no such attribute
+  return sizes;
 }
 
-// .entry NAME( .param .align 8 .b8 NAME_param_0[96] ): the sum over the parameters, each "TYPE name[count]".
-std::optional<size_t> ptx_parameter_bytes(std::string_view ptx, const std::string &entry) {
+// .entry NAME( .param .align 8 .b8 NAME_param_0[96], ... ): each "[.align n] TYPE name[count]".
+std::optional<std::vector<size_t>> ptx_parameter_sizes(std::string_view ptx, const std::string &entry) {
   size_t at = ptx.find(".entry " + entry + "(");
   if (at == std::string_view::npos) return std::nullopt;
   const size_t end = ptx.find(')', at);
   if (end == std::string_view::npos) return std::nullopt;
-  size_t total = 0;
-  while ((at = ptx.find(".param", at)) < end) {
+  std::vector<size_t> sizes;
+  while ((at = ptx.find(".param", at)) < end && sizes.size() < kMostParameters) {
     const std::string_view parameter = ptx.substr(at, std::min(ptx.find(',', at), end) - at);
     at += 6;
     const size_t bracket = parameter.find('[');
@@ -84,17 +92,17 @@ std::optional<size_t> ptx_parameter_bytes(std::string_view ptx, const std::strin
                                       {".f64", 8}}) {
       if (parameter.find(std::string(name) + " ") != std::string_view::npos) width = static_cast<size_t>(bytes);
     }
-    total += width * count;
+    sizes.push_back(width * count);
   }
-  return total;
+  return sizes;
 }
 
 }  // namespace
 
-std::optional<size_t> parameter_bytes(Bytes code, const std::string &entry) {
+std::optional<std::vector<size_t>> parameter_sizes(Bytes code, const std::string &entry) {
   if (code.size() >= SELFMAG && std::memcmp(code.data(), ELFMAG, SELFMAG) == 0)
-    return cubin_parameter_bytes(code, entry);
-  return ptx_parameter_bytes({reinterpret_cast<const char *>(code.data()), code.size()}, entry);
+    return cubin_parameter_sizes(code, entry);
+  return ptx_parameter_sizes({reinterpret_cast<const char *>(code.data()), code.size()}, entry);
 }
 
 }  // namespace quern

@@ -1,5 +1,5 @@
-// What compiled code says of itself, read without a GPU: the size of an entry's parameters, which proves that a kernel
-// takes the block its manifest promises.
+// What compiled code says of itself, read without a GPU: the sizes of an entry's parameters, which prove that a kernel
+// takes the block and the tensor maps that its manifest promises.
 #pragma once
 
 #include <cstddef>
@@ -7,10 +7,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace quern {
 
-// Bytes of all parameters of a kernel in a cubin (ELF) or in PTX text. Nothing if the code has no such kernel.
-std::optional<size_t> parameter_bytes(std::span<const uint8_t> code, const std::string &entry);
+// Bytes of each parameter of a kernel in a cubin (ELF) or in PTX text. Nothing if the code has no such kernel.
+std::optional<std::vector<size_t>> parameter_sizes(std::span<const uint8_t> code, const std::string &entry);
 
 }  // namespace quern

@@ -13,10 +13,10 @@ struct CompileUnit {
   std::vector<std::string> options;  // all of NVRTC's, in order
   Target target;
   std::string entry;
-  size_t parameter_bytes = 0;  // what the entry must take
-  std::string kernel;          // "quern/mxfp4-gemm:mma_sm80"
-  std::string digest;          // of the package
-  std::string types;           // "x_dtype=bf16"
+  std::vector<size_t> parameter_sizes;  // of what the entry must take: the operation's block, then tensor maps
+  std::string kernel;  // "quern/mxfp4-gemm:mma_sm80"
+  std::string digest;  // of the package
+  std::string types;   // "x_dtype=bf16"
 
   // 64 hex digits over source, headers, target, options and entry: no path, host, time or driver. On disk: the order
   // and kind of what is hashed never changes without a new first field.

@@ -96,6 +96,13 @@ std::vector<int> supported(Nvrtc &nvrtc) {
   return api.archs(archs.data()) == 0 ? archs : std::vector<int>();
 }
 
+// "120", "120 + 128", "no"
+std::string sizes_text(const std::vector<size_t> &sizes) {
+  std::string out;
+  for (const size_t size : sizes) out += (out.empty() ? "" : " + ") + std::to_string(size);
+  return out.empty() ? "no" : out;
+}
+
 }  // namespace
 
 Compiled compile(Nvrtc &nvrtc, const CompileUnit &unit) {
@@ -118,13 +125,14 @@ Compiled compile(Nvrtc &nvrtc, const CompileUnit &unit) {
     compiled.spill_bytes = number_before(log, "([0-9]+) bytes spill (?:stores|loads)");
     compiled.shared_bytes = std::max(0, number_before(log, "([0-9]+) bytes smem"));
   }
-  const std::optional<size_t> parameters = parameter_bytes(compiled.code, unit.entry);
+  const auto parameters = parameter_sizes(compiled.code, unit.entry);
   if (!parameters) {
     fail(QUERN_BAD_MANIFEST, unit.kernel, " has no kernel ", unit.entry, "; declare it extern \"C\" __global__");
   }
-  if (*parameters != unit.parameter_bytes) {
-    fail(QUERN_BAD_MANIFEST, unit.kernel, ": ", unit.entry, " takes ", *parameters, " bytes of parameters, not the ",
-         unit.parameter_bytes, " of its operation; take the operation's block as the one argument");
+  if (*parameters != unit.parameter_sizes) {
+    fail(QUERN_BAD_MANIFEST, unit.kernel, ": ", unit.entry, " takes parameters of ", sizes_text(*parameters),
+         " bytes, not ", sizes_text(unit.parameter_sizes),
+         "; take the operation's block, then the tensor maps that the manifest asks for");
   }
   return compiled;
 }

@@ -9,6 +9,9 @@ namespace {
 
 constexpr int64_t kMaxGridX = INT32_MAX;
 constexpr int64_t kMaxGridYZ = 65535;
+// Where a run size may change hands between variants of equal priority: the costs are compared at the end of each range.
+constexpr int64_t kCostSteps[] = {1,   2,   4,   8,   12,   16,   24,   32,   48,   64,   96,   128,   192,
+                                  256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 16384, 32768};
 
 bool is_forced(const std::string &force, const Candidate &candidate) {
   return force == candidate.package->manifest.id || force == candidate.name();
@@ -22,12 +25,17 @@ std::optional<std::string> refuse_capability(const Variant &variant, int capabil
   return text("capability ", capability_name(capability), " is not ", variant.archs_text());
 }
 
-// What must hold when the variant runs at this size.
-std::optional<std::string> refuse_launch(const Variant &variant, const DispatchRequest &request, int64_t size_of_run) {
+std::array<int64_t, kSlots> slots_for(const DispatchRequest &request, int64_t size_of_run) {
   std::array<int64_t, kSlots> slots{};
   std::copy(request.problem.values.begin(), request.problem.values.end(), slots.begin());
   slots[kSmCountSlot] = request.facts.sm_count;
   slots[request.problem.operation->run_size] = size_of_run;
+  return slots;
+}
+
+// What must hold when the variant runs at this size.
+std::optional<std::string> refuse_launch(const Variant &variant, const DispatchRequest &request, int64_t size_of_run) {
+  const std::array<int64_t, kSlots> slots = slots_for(request, size_of_run);
   const int64_t shared = variant.launch.shared_bytes.evaluate(slots);
   if (shared < 0 || shared > request.facts.shared_memory) {
     return text("needs ", shared, " bytes of shared memory; a block has ", request.facts.shared_memory);
@@ -58,6 +66,10 @@ std::optional<std::string> refuse(const Candidate &candidate, const DispatchRequ
   const int64_t maximum = request.problem.values[operation.run_size];
   const Constraint &sizes = variant.accepts[operation.run_size];
   if (sizes.least > maximum) return sizes.refuse(operation.fields[operation.run_size], maximum);
+  if (request.one_variant && (sizes.least > 1 || sizes.most < maximum)) {
+    return text("serves only ", operation.fields[operation.run_size].name, " = ", std::max<int64_t>(sizes.least, 1),
+                " to ", sizes.most, ", and one kernel is to serve all");
+  }
   if (auto reason = refuse_launch(variant, request, std::max<int64_t>(1, sizes.least))) return reason;
   return refuse_launch(variant, request, std::min(maximum, sizes.most));
 }
@@ -69,6 +81,31 @@ bool is_better(const Candidate &a, const Candidate &b) {
     return static_cast<int64_t>(variant.most_capability) - variant.least_capability;
   };
   return width(*a.variant) < width(*b.variant);
+}
+
+int64_t cost(const Candidate &candidate, const DispatchRequest &request, int64_t size_of_run) {
+  if (!candidate.variant->cost) return INT64_MAX;
+  const int64_t estimate = candidate.variant->cost->evaluate(slots_for(request, size_of_run));
+  return estimate == Expression::kInvalid ? INT64_MAX : estimate;
+}
+
+// Of the candidates that accept all these sizes the one of the highest priority, then of the least cost at the largest,
+// then the first. `eligible` is in order.
+const Candidate *best_for(const std::vector<Candidate> &eligible, const DispatchRequest &request, int64_t first,
+                          int64_t last) {
+  const Candidate *best = nullptr;
+  int64_t best_cost = 0;
+  for (const Candidate &candidate : eligible) {
+    const Constraint &sizes = candidate.variant->accepts[request.problem.operation->run_size];
+    if (sizes.least > first || last > sizes.most) continue;
+    if (best != nullptr && candidate.variant->priority < best->variant->priority) break;
+    const int64_t its_cost = cost(candidate, request, last);
+    if (best == nullptr || its_cost < best_cost) {
+      best = &candidate;
+      best_cost = its_cost;
+    }
+  }
+  return best;
 }
 
 // Why nothing serves, from the refusals: the forced kernel's own reason, else those of the most general kernels.
@@ -115,21 +152,22 @@ Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request) {
     first = std::max<int64_t>(1, sizes.least);
     maximum = std::min(maximum, sizes.most);
   }
-  // The best candidate can change only where some range begins or ends.
+  // The best candidate can change only where some range begins or ends, or at a step of costs.
   std::set<int64_t> starts{first};
   for (const Candidate &candidate : eligible) {
     const Constraint &sizes = candidate.variant->accepts[run_size];
     if (sizes.least > first && sizes.least <= maximum) starts.insert(sizes.least);
     if (sizes.most < maximum) starts.insert(sizes.most + 1);
+    if (!candidate.variant->cost || request.one_variant) continue;
+    for (const int64_t step : kCostSteps) {
+      if (step >= first && step < maximum) starts.insert(step + 1);
+    }
   }
   int64_t uncovered = 0;
   for (auto start = starts.begin(); start != starts.end() && uncovered == 0; ++start) {
     const int64_t last = std::next(start) == starts.end() ? maximum : *std::next(start) - 1;
-    const auto best = std::find_if(eligible.begin(), eligible.end(), [&](const Candidate &candidate) {
-      const Constraint &sizes = candidate.variant->accepts[run_size];
-      return sizes.least <= *start && last <= sizes.most;
-    });
-    if (best == eligible.end()) {
+    const Candidate *best = best_for(eligible, request, *start, last);
+    if (best == nullptr) {
       uncovered = *start;
     } else if (!result.choices.empty() && result.choices.back().candidate.variant == best->variant) {
       result.choices.back().last = last;
@@ -148,7 +186,8 @@ Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request) {
     result.refusals.push_back(
         {candidate, result.choices.empty()
                         ? text("serves only ", field, " = ", std::max<int64_t>(sizes.least, 1), " to ", sizes.most)
-                        : text("others are preferred: its priority is ", candidate.variant->priority)});
+                        : text(candidate.variant->cost ? "others are faster or preferred" : "others are preferred",
+                               ": its priority is ", candidate.variant->priority)});
   }
   if (result.choices.empty()) result.failure = explain_failure(request, result.refusals, uncovered);
   return result;

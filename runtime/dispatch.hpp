@@ -48,6 +48,7 @@ struct DispatchRequest {
   Problem problem;
   DeviceFacts facts;
   std::string force;  // "": free choice; "package" or "package:variant"
+  bool one_variant = false;  // that serves every size
   // Candidates that proved unusable (they do not compile, or lie about their parameters), by name, with the reason.
   std::map<std::string, std::string> unusable;
 };

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include <quern/quern.h>
@@ -51,6 +52,19 @@ constexpr int kJitErrorLogBufferSizeBytes = 6;
 
 // CUlaunchAttributeID
 constexpr int kLaunchAttributeClusterDimension = 4;
+constexpr int kLaunchAttributeProgrammaticStreamSerialization = 6;
+
+// CUtensorMapDataType and its fellows
+constexpr int kTensorMapUint16 = 1;
+constexpr int kTensorMapUint64 = 4;
+constexpr int kTensorMapInterleaveNone = 0;
+constexpr int kTensorMapSwizzle[] = {0, 1, 2, 3};  // none, 32, 64 and 128 bytes
+constexpr int kTensorMapL2Promotion256 = 3;
+constexpr int kTensorMapFillZero = 0;
+
+struct alignas(128) TensorMap {  // CUtensorMap
+  unsigned long long words[16];
+};
 
 struct LaunchAttribute {
   int id;
@@ -60,6 +74,7 @@ struct LaunchAttribute {
     struct {
       unsigned int x, y, z;
     } cluster;
+    int programmatic_stream_serialization;
   } value;
 };
 
@@ -101,6 +116,10 @@ struct LaunchConfig {
   X(kernel_function, cuKernelGetFunction, (Function * function, Kernel kernel))                                      \
   X(kernel_set_attribute, cuKernelSetAttribute, (int attribute, int value, Kernel kernel, Device device))            \
   X(function_attribute, cuFuncGetAttribute, (int *value, int attribute, Function function))                          \
+  X(tensor_map_encode, cuTensorMapEncodeTiled,                                                                       \
+    (TensorMap * map, int data_type, unsigned int rank, void *address, const uint64_t *dimensions,                   \
+     const uint64_t *strides, const uint32_t *box, const uint32_t *element_strides, int interleave, int swizzle,     \
+     int l2_promotion, int fill))                                                                                    \
   X(launch, cuLaunchKernelEx, (const LaunchConfig *config, Function function, void **parameters, void **extra))
 
 struct Api {

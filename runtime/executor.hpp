@@ -1,7 +1,7 @@
 // What a plan runs on: the kernels chosen for one problem, loaded on one device.
 #pragma once
 
-#include <functional>
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +32,15 @@ class Executor {
   virtual const std::vector<Explanation> &explanation() const = 0;
 };
 
+// Where a tensor of a run lies, for TMA: sizes in elements, the innermost first, and the bytes from one to the next in
+// all dimensions but that.
+struct TensorView {
+  const void *address;
+  std::array<uint64_t, kMaxTensorRank> sizes;
+  std::array<uint64_t, kMaxTensorRank> strides;
+};
+using DescribeOperand = TensorView (*)(const void *parameters, size_t operand);
+
 // What an operation's plan asks for.
 struct ExecutorRequest {
   Problem problem;
@@ -39,6 +48,10 @@ struct ExecutorRequest {
   std::string target;  // the descriptor's, or ""
   // The operation on the CPU device.
   void (*cpu_run)(const void *parameters, cpu::ThreadPool &pool);
+  size_t cpu_workspace_bytes = 0;
+  DescribeOperand describe_operand = nullptr;  // of operations that have operands
+  bool overlap = false;                        // a run may begin while the kernel before it is ending
+  bool one_variant = false;                    // the same for every run size
 };
 
 // Throws as quern_gemm_plan() says.

@@ -108,7 +108,7 @@ std::shared_ptr<const Module> Hub::module(const CompileUnit &unit) {
     }
   }
   const KernelStore::Code code = store_.get(unit);
-  auto loaded = std::make_shared<const Module>(code.entry.code, unit.entry, unit.parameter_bytes, unit.kernel);
+  auto loaded = std::make_shared<const Module>(code.entry.code, unit.entry, unit.parameter_sizes.front(), unit.kernel);
   const std::lock_guard lock(mutex_);
   return modules_.emplace(request, std::move(loaded)).first->second;  // another thread's, if it was faster
 }

@@ -5,8 +5,7 @@
 namespace quern {
 namespace {
 
-// The compiler's record was held to the operation's block in bytes; if the driver's first parameter has all of them, it
-// is the only one. (To ask for a second would be an error, which tools that watch the driver report.)
+// The compiler's record was held to all parameters in bytes; the first must be the operation's block.
 void check_parameters(const cu::Api &api, cu::Kernel kernel, size_t expected, const std::string &name) {
   if (api.kernel_parameter_info == nullptr) return;  // before 12.4
   size_t offset = 0, size = 0;
@@ -18,7 +17,7 @@ void check_parameters(const cu::Api &api, cu::Kernel kernel, size_t expected, co
 
 }  // namespace
 
-Module::Module(std::span<const uint8_t> code, const std::string &entry, size_t parameter_bytes,
+Module::Module(std::span<const uint8_t> code, const std::string &entry, size_t block_bytes,
                const std::string &kernel) {
   const cu::Api &api = cu::need_driver();
   char log[2048] = "";
@@ -36,7 +35,7 @@ Module::Module(std::span<const uint8_t> code, const std::string &entry, size_t p
     if (api.library_kernel(&kernel_, library_, entry.c_str()) != cu::kSuccess) {
       fail(QUERN_BAD_MANIFEST, kernel, " has no kernel ", entry, "; declare it extern \"C\" __global__");
     }
-    check_parameters(api, kernel_, parameter_bytes, kernel);
+    check_parameters(api, kernel_, block_bytes, kernel);
   } catch (...) {
     api.library_unload(library_);
     throw;

@@ -28,12 +28,15 @@ class GemmPlan final : public Plan {
   static std::unique_ptr<Plan> make(const std::shared_ptr<Device> &device, const quern_gemm_desc &desc);
   void run(const quern_gemm_args &args, quern_stream stream) const;
   static std::vector<Explanation> explain(const Device &device, const quern_gemm_desc &desc);
+  static quern_layout best_layout(const Device &device, const quern_gemm_desc &desc);
 
  private:
   using Plan::Plan;
+  void check(const quern_gemm_args &args) const;
 
   quern_gemm_desc desc_{};  // with its defaults filled in
   bool on_cpu_ = false;
+  int64_t tiles_offset_ = 0;  // in packed weights
 };
 
 class DequantizePlan final : public Plan {

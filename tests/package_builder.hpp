@@ -27,7 +27,7 @@ inline nlohmann::json gemm_variant(const std::string &name) {
 // A package of these variants, all from the one file kernel.cu.
 inline nlohmann::json gemm_manifest(const std::string &id, nlohmann::json variants) {
   return {{"schema", 1},         {"id", id},    {"version", 1},           {"build", 1},
-          {"operation", "gemm"}, {"params", 1}, {"files", {"kernel.cu"}}, {"variants", std::move(variants)}};
+          {"operation", "gemm"}, {"params", 2}, {"files", {"kernel.cu"}}, {"variants", std::move(variants)}};
 }
 
 // A kernel that compiles, takes the right block and does nothing.

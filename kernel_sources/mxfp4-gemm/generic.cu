@@ -1,12 +1,12 @@
-// Y = X W^T + bias in plain f32 on CUDA cores: every valid problem, sm_75 and up. The fallback where no tensor-core
-// variant fits, and small enough to be checked by eye.
+// Y = activation(alpha X W^T + bias) + residual in plain f32 on CUDA cores: every valid problem, sm_75 and up. The
+// fallback where no tensor-core variant fits, and small enough to be checked by eye.
 //
 // Algorithm: both operands go to shared memory as f32, transposed to [k][row]; a thread sums a 4 x 4 patch of Y by FMA.
 // Tile: TILE_ROWS = TILE_TOKENS = 64, 32 K (one MX block) a step; the next step is loaded while one is multiplied.
 // Shared memory: 2 * 32 * 65 * 4 = 16.6 KB, static. Bound: f32 FMA rate, half of it at best (one shared load per 2
 // FMA).
 #include <quern/gemm_params.h>
-#include <quern/element_io.cuh>
+#include <quern/gemm_epilogue.cuh>
 
 namespace quern {
 namespace {
@@ -92,11 +92,11 @@ extern "C" __global__ void __launch_bounds__(quern::kThreads)
   for (int j = 0; j < kPatch; ++j) {
     const int64_t n = first_row + row + j * kPatches;
     if (n >= p.n) continue;
-    const float bias = p.bias_dtype != kNoDtype ? load_element(p.bias, n, p.bias_dtype) : 0.0f;
+    const float bias = load_bias(p, n);
 #pragma unroll
     for (int i = 0; i < kPatch; ++i) {
       const int64_t m = first_token + token + i * kPatches;
-      if (m < p.m) store_element(p.y, m * p.y_stride + n, p.y_dtype, sums[i][j] + bias);
+      if (m < p.m) store_result(p, sums[i][j], bias, m, n);
     }
   }
 }

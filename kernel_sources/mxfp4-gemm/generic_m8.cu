@@ -1,4 +1,5 @@
-// Y = X W^T + bias for up to 8 rows of X, in f32 on CUDA cores, sm_75 and up: a matrix-vector product per row of X.
+// Y = activation(alpha X W^T + bias) + residual for up to 8 rows of X, in f32 on CUDA cores, sm_75 and up: a
+// matrix-vector product per row of X.
 //
 // Algorithm: a warp sums TILE_ROWS / 8 rows of W. A lane takes one MX block of a row at a time, 16 bytes, so a warp
 // reads 512 contiguous bytes; X comes from shared memory as it lies in memory. Lanes are added by a butterfly, in fixed
@@ -8,7 +9,7 @@
 // Shared memory: 8 tokens * 1024 * 2 = 16 KB, static. Bound: weight bandwidth for M = 1 or 2, then instruction issue.
 #include <quern/gemm_params.h>
 #include <quern/e2m1_convert.cuh>
-#include <quern/element_io.cuh>
+#include <quern/gemm_epilogue.cuh>
 
 namespace quern {
 namespace {
@@ -129,6 +130,5 @@ extern "C" __global__ void __launch_bounds__(quern::kThreads)
   const int token = lane % kTokens;
   const int64_t row = first_row + lane / kTokens;
   if (lane >= kRows * kTokens || token >= p.m || row >= p.n) return;
-  if (p.bias_dtype != kNoDtype) sum += load_element(p.bias, row, p.bias_dtype);
-  store_element(p.y, token * p.y_stride + row, p.y_dtype, sum);
+  store_result(p, sum, load_bias(p, row), token, row);
 }

@@ -1,4 +1,4 @@
-// Y = X W^T + bias on tensor cores by mma.sync, canonical MXFP4 weights, sm_80 and up.
+// Y = activation(alpha X W^T + bias) + residual on tensor cores by mma.sync, canonical MXFP4 weights, sm_80 and up.
 //
 // Algorithm: the weights sit on the MMA's M side (16 rows) and are converted in registers; X comes from shared memory
 // as the B operand. f32 accumulation.
@@ -12,7 +12,7 @@
 // it; the epilogue reuses it. Bound: weight bandwidth for few tokens, tensor cores and conversion for many.
 #include <quern/gemm_mma_layout.h>
 #include <quern/gemm_params.h>
-#include <quern/element_io.cuh>
+#include <quern/gemm_epilogue.cuh>
 #include <quern/shared_memory.cuh>
 
 #include "mma_slice.cuh"
@@ -166,7 +166,6 @@ extern "C" __global__ void __launch_bounds__(quern::kThreads, MIN_CTAS)
     float sum = collected[sum_index(TILE_ROWS, TILE_TOKENS, 0, token, row)];
 #pragma unroll
     for (int part = 1; part < WARPS_K; ++part) sum += collected[sum_index(TILE_ROWS, TILE_TOKENS, part, token, row)];
-    if (p.bias_dtype != kNoDtype) sum += load_element(p.bias, first_row + row, p.bias_dtype);
-    store_element(p.y, (first_token + token) * p.y_stride + first_row + row, p.y_dtype, sum);
+    store_result(p, sum, load_bias(p, first_row + row), first_token + token, first_row + row);
   }
 }

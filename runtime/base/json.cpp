@@ -65,6 +65,13 @@ int64_t JsonObject::integer_or(const std::string &key, int64_t fallback, int64_t
   return value == nullptr ? fallback : as_integer(*value, path(key), least, most);
 }
 
+bool JsonObject::boolean_or(const std::string &key, bool fallback) {
+  const Json *value = find(key);
+  if (value == nullptr) return fallback;
+  if (!value->is_boolean()) fail(QUERN_BAD_MANIFEST, path(key), " is ", value->dump(), "; write true or false");
+  return value->get<bool>();
+}
+
 const Json &JsonObject::need_array(const std::string &key, size_t least, size_t most) {
   const Json &value = need(key);
   if (!value.is_array() || value.size() < least || value.size() > most) {

@@ -30,6 +30,7 @@ class JsonObject {
   std::string string_or(const std::string &key, const std::string &fallback);
   int64_t need_integer(const std::string &key, int64_t least, int64_t most);
   int64_t integer_or(const std::string &key, int64_t fallback, int64_t least, int64_t most);
+  bool boolean_or(const std::string &key, bool fallback);
   const Json &need_array(const std::string &key, size_t least, size_t most);
   void finish() const;
 

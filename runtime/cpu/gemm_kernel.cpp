@@ -1,4 +1,4 @@
-// One tile of Y = X * W^T + bias, once per instruction set.
+// One tile of Y = activation(alpha * X * W^T + bias) + residual, once per instruction set.
 //
 // A block of 32 along K of the tile's rows of W is decoded to f32 and multiplied into six rows of X at a time, whose
 // sums stay in registers. Summation has three levels, so that rounding grows with their lengths and not with K: 32
@@ -15,6 +15,8 @@
 #include <hwy/highway.h>
 
 #include <string.h>
+
+#include <quern/activation.h>
 
 #include "runtime/cpu/gemm_single_row-inl.hpp"
 #include "runtime/cpu/gemm_types-inl.hpp"
@@ -144,13 +146,27 @@ void add_blocks(const GemmParams &p, const GemmTile &tile, int64_t block, int64_
   for (; block < end; ++block) add_block(p, tile, block, work);
 }
 
+HWY_INLINE float load_element(const void *from, int64_t at, uint32_t dtype) {
+  if (dtype == kF32) return static_cast<const float *>(from)[at];
+  const uint16_t bits = static_cast<const uint16_t *>(from)[at];
+  return dtype == kBf16 ? f32_from_bf16(bits) : f32_from_f16(bits);
+}
+
 HWY_INLINE void load_bias(const GemmParams &p, const GemmTile &tile, float *bias) {
   for (int i = 0; i < kTileColumns; ++i) {
     const int64_t at = tile.first_column + int64_t{i};
-    bias[i] = !p.bias || i >= tile.columns ? 0.0f
-              : p.bias_dtype == kF32       ? static_cast<const float *>(p.bias)[at]
-              : p.bias_dtype == kBf16      ? f32_from_bf16(static_cast<const uint16_t *>(p.bias)[at])
-                                           : f32_from_f16(static_cast<const uint16_t *>(p.bias)[at]);
+    bias[i] = !p.bias || i >= tile.columns ? 0.0f : load_element(p.bias, at, p.bias_dtype);
+  }
+}
+
+// values = activation(values) + residual, for one row of the tile.
+HWY_INLINE void finish_row(const GemmParams &p, const GemmTile &tile, int row, float *values) {
+  if (p.activation != kActivationNone) {
+    for (int i = 0; i < tile.columns; ++i) values[i] = activate(p.activation, values[i]);
+  }
+  if (p.residual != nullptr) {
+    const int64_t first = (tile.first_row + int64_t{row}) * p.residual_stride + tile.first_column;
+    for (int i = 0; i < tile.columns; ++i) values[i] += load_element(p.residual, first + i, p.y_dtype);
   }
 }
 
@@ -170,6 +186,13 @@ HWY_INLINE void add_to(float *to, const float *from, int count, int period) {
   const Floats d;
   for (int i = 0; i < count; i += kLanes) {
     hn::Store(hn::Add(hn::Load(d, to + i), hn::Load(d, from + i % period)), d, to + i);
+  }
+}
+
+HWY_INLINE void multiply_by(float *values, float factor, int count) {
+  const Floats d;
+  for (int i = 0; i < count; i += kLanes) {
+    hn::Store(hn::Mul(hn::Load(d, values + i), hn::Set(d, factor)), d, values + i);
   }
 }
 
@@ -200,8 +223,12 @@ void gemm_tile(const GemmParams &p, const GemmTile &tile) {
 
   alignas(64) float bias[kTileColumns];
   load_bias(p, tile, bias);
+  if (p.alpha != 1.0f) multiply_by(work.totals, p.alpha, count);
   add_to(work.totals, bias, count, kTileColumns);
-  for (int row = 0; row < tile.rows; ++row) store_row(p, tile, row, work.totals + row * kTileColumns);
+  for (int row = 0; row < tile.rows; ++row) {
+    finish_row(p, tile, row, work.totals + row * kTileColumns);
+    store_row(p, tile, row, work.totals + row * kTileColumns);
+  }
 }
 
 }  // namespace quern::cpu::HWY_NAMESPACE

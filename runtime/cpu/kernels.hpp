@@ -1,10 +1,11 @@
 // The operations of the CPU device. A run allocates nothing, takes no lock and leaves the floating-point environment as
 // it is. Parameter blocks are those of the GPU kernels, but pointers need only the alignment of their element and
-// strides no more than to hold a row; the workspace is not used.
+// strides no more than to hold a row.
 #pragma once
 
 #include <quern/dequantize_params.h>
 #include <quern/gemm_params.h>
+#include <quern/repack_params.h>
 
 #include "runtime/cpu/thread_pool.hpp"
 
@@ -17,6 +18,13 @@ void dequantize(const DequantizeParams &params, ThreadPool &pool) noexcept;
 // in one fixed order, so its bits depend on its row of X and its row of W alone: not on M, on the threads or, where X
 // is f16 or bf16 and no sum is subnormal, on the instruction set.
 void gemm(const GemmParams &params, ThreadPool &pool) noexcept;
+
+// The same on packed weights, which it unpacks into the workspace first.
+void packed_gemm(const GemmParams &params, ThreadPool &pool) noexcept;
+size_t packed_gemm_workspace_bytes(int64_t n, int64_t k);
+
+// Canonical weights to a packed tensor whose header is in place, or back.
+void repack(const RepackParams &params, ThreadPool &pool) noexcept;
 
 // What the kernels run with: "AVX-512", "AVX2", "SSE4", "NEON" or "scalar".
 const char *instruction_set();

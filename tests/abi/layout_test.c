@@ -178,7 +178,7 @@ AT(quern_dequantize_args, dst, 32);
 AT(quern_dequantize_args, workspace, 40);
 AT(quern_dequantize_args, workspace_bytes, 48);
 
-SIZE(quern_gemm_desc, 104);
+SIZE(quern_gemm_desc, 136);
 AT(quern_gemm_desc, struct_size, 0);
 AT(quern_gemm_desc, format, 8);
 AT(quern_gemm_desc, x_dtype, 12);
@@ -194,8 +194,38 @@ AT(quern_gemm_desc, scales_stride, 72);
 AT(quern_gemm_desc, scale_zero, 80);
 AT(quern_gemm_desc, kernel, 88);
 AT(quern_gemm_desc, target, 96);
+AT(quern_gemm_desc, layout, 104);
+AT(quern_gemm_desc, activation, 108);
+AT(quern_gemm_desc, residual, 112);
+AT(quern_gemm_desc, residual_stride, 120);
+AT(quern_gemm_desc, batch_invariant, 128);
+AT(quern_gemm_desc, overlap, 132);
 
-SIZE(quern_gemm_args, 72);
+SIZE(quern_activation, 4);
+VALUE(QUERN_ACTIVATION_NONE, 0);
+VALUE(QUERN_ACTIVATION_RELU, 1);
+VALUE(QUERN_ACTIVATION_SILU, 2);
+VALUE(QUERN_ACTIVATION_GELU, 3);
+VALUE(QUERN_ACTIVATION_GELU_TANH, 4);
+VALUE(QUERN_ACTIVATION_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_layout, 4);
+VALUE(QUERN_LAYOUT_CANONICAL, 0);
+VALUE(QUERN_LAYOUT_MMA16_BF16, 1);
+VALUE(QUERN_LAYOUT_MMA16_F16, 2);
+VALUE(QUERN_LAYOUT_MAX_ENUM, 0x7fffffff);
+
+SIZE(quern_weights_desc, 56);
+AT(quern_weights_desc, struct_size, 0);
+AT(quern_weights_desc, format, 8);
+AT(quern_weights_desc, layout, 12);
+AT(quern_weights_desc, n, 16);
+AT(quern_weights_desc, k, 24);
+AT(quern_weights_desc, blocks_stride, 32);
+AT(quern_weights_desc, scales_stride, 40);
+AT(quern_weights_desc, scale_zero, 48);
+
+SIZE(quern_gemm_args, 88);
 AT(quern_gemm_args, struct_size, 0);
 AT(quern_gemm_args, m, 8);
 AT(quern_gemm_args, x, 16);
@@ -205,6 +235,8 @@ AT(quern_gemm_args, bias, 40);
 AT(quern_gemm_args, y, 48);
 AT(quern_gemm_args, workspace, 56);
 AT(quern_gemm_args, workspace_bytes, 64);
+AT(quern_gemm_args, residual, 72);
+AT(quern_gemm_args, alpha, 80);
 
 SIZE(quern_candidate, 64);
 AT(quern_candidate, struct_size, 0);

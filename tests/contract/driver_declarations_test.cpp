@@ -18,13 +18,15 @@ namespace {
 template <typename Ours, typename Theirs>
 constexpr bool same_type();
 
-// Enumerations are declared as their integers, CUlaunchConfig under a name of its own, the rest as it is.
+// Enumerations are declared as their integers, CUlaunchConfig and CUtensorMap under names of their own, the rest as it
+// is.
 template <typename Ours, typename Theirs>
 struct Same {
   static constexpr bool same() {
     if constexpr (std::is_enum_v<Theirs> && std::is_integral_v<Ours>) return sizeof(Ours) == sizeof(Theirs);
     return std::is_same_v<Ours, Theirs> ||
-           (std::is_same_v<Ours, cu::LaunchConfig> && std::is_same_v<Theirs, CUlaunchConfig>);
+           (std::is_same_v<Ours, cu::LaunchConfig> && std::is_same_v<Theirs, CUlaunchConfig>) ||
+           (std::is_same_v<Ours, cu::TensorMap> && std::is_same_v<Theirs, CUtensorMap>);
   }
   static constexpr bool value = same();
 };
@@ -86,6 +88,18 @@ static_assert(cu::kMaxDynamicSharedSizeBytes == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SH
 static_assert(cu::kJitErrorLogBuffer == CU_JIT_ERROR_LOG_BUFFER);
 static_assert(cu::kJitErrorLogBufferSizeBytes == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES);
 static_assert(cu::kLaunchAttributeClusterDimension == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION);
+static_assert(cu::kLaunchAttributeProgrammaticStreamSerialization ==
+              CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
+static_assert(cu::kTensorMapUint16 == CU_TENSOR_MAP_DATA_TYPE_UINT16);
+static_assert(cu::kTensorMapUint64 == CU_TENSOR_MAP_DATA_TYPE_UINT64);
+static_assert(cu::kTensorMapInterleaveNone == CU_TENSOR_MAP_INTERLEAVE_NONE);
+static_assert(cu::kTensorMapSwizzle[0] == CU_TENSOR_MAP_SWIZZLE_NONE);
+static_assert(cu::kTensorMapSwizzle[1] == CU_TENSOR_MAP_SWIZZLE_32B);
+static_assert(cu::kTensorMapSwizzle[2] == CU_TENSOR_MAP_SWIZZLE_64B);
+static_assert(cu::kTensorMapSwizzle[3] == CU_TENSOR_MAP_SWIZZLE_128B);
+static_assert(cu::kTensorMapL2Promotion256 == CU_TENSOR_MAP_L2_PROMOTION_L2_256B);
+static_assert(cu::kTensorMapFillZero == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+static_assert(sizeof(cu::TensorMap) == sizeof(CUtensorMap) && alignof(cu::TensorMap) >= alignof(CUtensorMap));
 
 static_assert(sizeof(cu::LaunchAttribute) == sizeof(CUlaunchAttribute));
 static_assert(offsetof(cu::LaunchAttribute, id) == offsetof(CUlaunchAttribute, id));
@@ -116,6 +130,16 @@ TEST(DriverDeclarations, ClusterDimensionsLieWhereTheDriverReadsThem) {
   EXPECT_EQ(ours.value.cluster.x, 2u);
   EXPECT_EQ(ours.value.cluster.y, 3u);
   EXPECT_EQ(ours.value.cluster.z, 4u);
+}
+
+TEST(DriverDeclarations, ProgrammaticSerializationLiesWhereTheDriverReadsIt) {
+  CUlaunchAttribute theirs{};
+  theirs.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  theirs.value.programmaticStreamSerializationAllowed = 1;
+  cu::LaunchAttribute ours;
+  std::memcpy(&ours, &theirs, sizeof ours);
+  EXPECT_EQ(ours.id, cu::kLaunchAttributeProgrammaticStreamSerialization);
+  EXPECT_EQ(ours.value.programmatic_stream_serialization, 1);
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ TEST_P(PackagesTest, CompileCleanly) {
     std::printf("%-50s %-12s %-14s %5d ms %4d registers %6d bytes shared\n", unit.kernel.c_str(), GetParam().c_str(),
                 unit.types.c_str(), compiled.milliseconds, compiled.registers, compiled.shared_bytes);
     EXPECT_EQ(compiled.warnings, "") << name;
-    EXPECT_EQ(parameter_bytes(compiled.code, unit.entry), unit.parameter_bytes) << name;
+    EXPECT_EQ(parameter_sizes(compiled.code, unit.entry), unit.parameter_sizes) << name;
     if (unit.target.ptx) {
       EXPECT_EQ(compiled.registers, -1) << name;
       continue;

@@ -32,7 +32,7 @@ CompileUnit unit_of(const std::string &source) {
   unit.target = parse_target("sm_80");
   unit.options = {"--gpu-architecture=sm_80", "--ptxas-options=-v"};
   unit.entry = "k";
-  unit.parameter_bytes = 8;
+  unit.parameter_sizes = {8};
   unit.kernel = "you/test:one";
   unit.digest = std::string(64, 'd');
   return unit;
@@ -99,7 +99,7 @@ TEST_F(StoreTest, AnEntryThatLiesIsNotKept) {
   EXPECT_SAYS(missing, "you/test:one has no kernel k; declare it extern \"C\" __global__");
   const Error wrong = error_of([&] { store.store.get(unit_of("extern \"C\" __global__ void k(int *p, int n) {}\n")); });
   EXPECT_EQ(wrong.status(), QUERN_BAD_MANIFEST);
-  EXPECT_SAYS(wrong, "k takes 12 bytes of parameters, not the 8 of its operation");
+  EXPECT_SAYS(wrong, "k takes parameters of 8 + 4 bytes, not 8;");
   EXPECT_EQ(entry_file(), "");
 }
 

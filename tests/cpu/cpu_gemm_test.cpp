@@ -70,6 +70,25 @@ TEST_P(CpuGemm, HonoursStrides) {
   }
 }
 
+TEST_P(CpuGemm, EpilogueIsActivationOfScaledSumAndBiasPlusResidual) {
+  ThreadPool pool(2);
+  for (uint8_t activation = kActivationNone; activation <= kActivationGeluTanh; ++activation) {
+    for (Dtype y_dtype : kFloats) {
+      GemmProblem problem(9, 70, 96, kBf16, y_dtype, 7, 3);
+      problem.activation = activation;
+      problem.alpha = -0.125f;
+      problem.add_bias(kBf16);
+      problem.add_residual();
+      problem.run(pool);
+      EXPECT_LE(problem.worst_error(), 1.0) << int{activation};
+      EXPECT_TRUE(problem.gaps_untouched());
+      problem.alpha = 1.0f;
+      problem.residual.clear();
+      EXPECT_GT(problem.worst_error(), 1.0) << "the test must see alpha and the residual";
+    }
+  }
+}
+
 TEST_P(CpuGemm, EveryScaleByte) {
   ThreadPool pool(2);
   for (int32_t m : {1, 7}) {

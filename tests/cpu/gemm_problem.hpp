@@ -6,6 +6,8 @@
 #include <random>
 #include <vector>
 
+#include <quern/activation.h>
+
 #include "runtime/cpu/kernels.hpp"
 
 namespace quern::cpu {
@@ -41,7 +43,18 @@ struct GemmProblem {
     for (int64_t j = 0; j < n; ++j) store(bias.data(), j, dtype, static_cast<float>(random() % 100) - 50);
   }
 
-  void run(ThreadPool &pool) {
+  void add_residual() {
+    residual.resize(y_bytes.size());
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        store(residual.data(), 1 + i * y_stride + j, y_dtype, static_cast<float>(random() % 200) - 100);
+      }
+    }
+  }
+
+  void run(ThreadPool &pool) { gemm(params(), pool); }
+
+  GemmParams params() {
     GemmParams params{};
     params.x = x_bytes.data() + size_of(x_dtype);
     params.y = y_bytes.data() + size_of(y_dtype);
@@ -59,7 +72,11 @@ struct GemmProblem {
     params.y_dtype = static_cast<uint8_t>(y_dtype);
     params.bias_dtype = static_cast<uint8_t>(bias_dtype);
     params.scale_zero = scale_zero;
-    gemm(params, pool);
+    params.alpha = alpha;
+    params.activation = activation;
+    params.residual = residual.empty() ? nullptr : residual.data() + size_of(y_dtype);
+    params.residual_stride = y_stride;
+    return params;
   }
 
   struct Reference {
@@ -81,8 +98,30 @@ struct GemmProblem {
         magnitude += std::abs(product);
       }
     }
+    sum *= double{alpha};
+    magnitude *= std::abs(double{alpha});
     if (!bias.empty()) sum += double{load(bias.data(), j, bias_dtype)};
+    if (activation != kActivationNone) {
+      magnitude += std::abs(sum);
+      sum = activated(sum);
+    }
+    if (!residual.empty()) sum += double{load(residual.data(), 1 + i * y_stride + j, y_dtype)};
     return {sum, magnitude, std::isnan(sum)};
+  }
+
+  double activated(double x) const {
+    switch (activation) {
+      case kActivationRelu:
+        return x < 0 ? 0 : x;
+      case kActivationSilu:
+        return x / (1 + std::exp(-x));
+      case kActivationGelu:
+        return x / 2 * std::erfc(-x / std::sqrt(2.0));
+      case kActivationGeluTanh:
+        return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+      default:
+        return x;
+    }
   }
 
   // The largest error as a fraction of what is allowed. Of a large Y, its edges and a sample.
@@ -164,8 +203,10 @@ struct GemmProblem {
   int32_t m, n, k;
   Dtype x_dtype, y_dtype, bias_dtype = kNoDtype;
   uint8_t scale_zero = kScaleZeroExact;
+  uint8_t activation = kActivationNone;
+  float alpha = 1.0f;
   int64_t x_stride, y_stride, blocks_stride, scales_stride;
-  std::vector<uint8_t> x_bytes, y_bytes, blocks, scales, bias;
+  std::vector<uint8_t> x_bytes, y_bytes, blocks, scales, bias, residual;
   std::mt19937 random;
 };
 

@@ -77,7 +77,7 @@ class CudaPath : public testing::Test {
     fs::create_directories(packages_ / folder);
     std::ofstream(packages_ / folder / "k.cu") << source;
     std::ofstream(packages_ / folder / "kernel.json") << R"({"schema": 1, "id": ")" << id << R"(", "version": 1,
-      "operation": "gemm", "params": 1, "files": ["k.cu"], "variants": [{"name": "v", "unit": "k.cu", "entry": "entry",
+      "operation": "gemm", "params": 2, "files": ["k.cu"], "variants": [{"name": "v", "unit": "k.cu", "entry": "entry",
       "capability": {"min": "7.5"}, "priority": )" << priority
                                                       << R"(,
       "accepts": {"format": ["mxfp4"], "x_dtype": ["bf16"], "y_dtype": ["bf16"], "bias_dtype": ["none"]},
@@ -153,6 +153,87 @@ TEST_F(CudaPath, PackageOfHigherPriorityIsLaunchedAsItsManifestSays) {
   quern_plan_close(plan);
 }
 
+TEST_F(CudaPath, TensorMapsAndOverlapReachTheDriverAsTheManifestSays) {
+  const char *source =
+      "#include <quern/gemm_params.h>\n"
+      "extern \"C\" __global__ void entry(const __grid_constant__ quern::GemmParams p,\n"
+      "    const __grid_constant__ quern::TensorMap tiles, const __grid_constant__ quern::TensorMap x) {\n"
+      "  if (p.m < 0) *(unsigned long long *)p.y = tiles.words[0] + x.words[1];\n"
+      "}\n";
+  fs::create_directories(packages_ / "maps");
+  std::ofstream(packages_ / "maps" / "k.cu") << source;
+  std::ofstream(packages_ / "maps" / "kernel.json") << R"({"schema": 1, "id": "me/maps", "version": 1,
+      "operation": "gemm", "params": 2, "files": ["k.cu"], "variants": [{"name": "v", "unit": "k.cu", "entry": "entry",
+      "archs": ["sm_90a"], "priority": 1000,
+      "accepts": {"format": ["mxfp4"], "x_dtype": ["bf16"], "y_dtype": ["f32"], "bias_dtype": ["none"],
+                  "layout": ["mma16_bf16"]},
+      "defines": {"TOKENS": 24},
+      "launch": {"grid": [1, 1, 1], "block": [64, 1, 1], "cluster": [1, 1, 1], "dependent": true, "tensor_maps": [
+        {"operand": "tiles", "box": [136, 1, 4]}, {"operand": "x", "box": [64, "TOKENS"], "swizzle": 128}]}}]})";
+  open();
+  quern_gemm_desc problem = desc();
+  problem.y_dtype = QUERN_DTYPE_F32;
+  problem.layout = QUERN_LAYOUT_MMA16_BF16;
+  for (const int overlap : {0, 1}) {
+    problem.overlap = overlap;
+    quern_plan *plan = nullptr;
+    ASSERT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_OK) << quern_last_error();
+    quern_gemm_args run = args(7);
+    EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_INVALID_ARGUMENT) << "scales with a packed layout";
+    run.scales = nullptr;
+    ASSERT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_OK) << quern_last_error();
+    EXPECT_EQ(state_->last.programmatic_stream_serialization, overlap);
+    EXPECT_EQ(state_->last.parameter_bytes, sizeof(quern::GemmParams));
+    EXPECT_EQ(state_->last.tensor_maps, 2);
+    const FakeTensorMap &x = state_->last_map;  // the last of the two
+    EXPECT_EQ(x.data_type, 1);
+    EXPECT_EQ(x.swizzle, 3);
+    EXPECT_EQ(x.rank, 2u);
+    EXPECT_EQ(x.address, memory_);
+    EXPECT_EQ(x.dimensions[0], 96u);
+    EXPECT_EQ(x.dimensions[1], 7u);
+    EXPECT_EQ(x.strides[0], 192u);
+    EXPECT_EQ(x.box[0], 64u);
+    EXPECT_EQ(x.box[1], 24u);
+    quern::GemmParams params;
+    memcpy(static_cast<void *>(&params), state_->last.parameters, sizeof params);
+    EXPECT_EQ(params.blocks, memory_ + 256 + 208 * 8 + 128);  // header, rows, padding to 256
+    EXPECT_EQ(params.scales, memory_ + 256);
+    EXPECT_EQ(params.alpha, 1.0f);
+    fail_next("cuTensorMapEncodeTiled", 1);
+    EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_CUDA_ERROR);
+    EXPECT_NE(std::string(quern_last_error()).find("cannot describe a tensor for TMA"), std::string::npos);
+    quern_plan_close(plan);
+  }
+}
+
+TEST_F(CudaPath, PackingWritesTheHeaderAndLaunchesThePackKernel) {
+  open();
+  quern_weights_desc weights = QUERN_WEIGHTS_DESC_INIT;
+  weights.layout = QUERN_LAYOUT_MMA16_F16;
+  weights.n = 40;
+  weights.k = 96;
+  size_t bytes = 0;
+  ASSERT_EQ(quern_weights_packed_bytes(&weights, &bytes), QUERN_OK);
+  ASSERT_EQ(quern_weights_pack(device_, &weights, memory_, memory_, memory_ + 256, nullptr), QUERN_OK)
+      << quern_last_error();
+  EXPECT_STREQ(state_->last.kernel, "quern_repack_pack");
+  EXPECT_EQ(state_->last.grid[0], 3u);
+  quern_weights_desc found = QUERN_WEIGHTS_DESC_INIT;
+  size_t found_bytes = 0;
+  ASSERT_EQ(quern_weights_inspect(memory_ + 256, 256, &found, &found_bytes), QUERN_OK) << quern_last_error();
+  EXPECT_EQ(found.layout, QUERN_LAYOUT_MMA16_F16);
+  EXPECT_EQ(found.n, 40);
+  EXPECT_EQ(found_bytes, bytes);
+  ASSERT_EQ(quern_weights_unpack(device_, &weights, memory_ + 256, memory_, memory_, nullptr), QUERN_OK)
+      << quern_last_error();
+  EXPECT_STREQ(state_->last.kernel, "quern_repack_unpack");
+  weights.n = 41;
+  EXPECT_EQ(quern_weights_unpack(device_, &weights, memory_ + 256, memory_, memory_, nullptr), QUERN_INVALID_ARGUMENT);
+  memory_[256] ^= 1;
+  EXPECT_EQ(quern_weights_unpack(device_, &weights, memory_ + 256, memory_, memory_, nullptr), QUERN_CORRUPT);
+}
+
 TEST_F(CudaPath, PackageWithAnotherParameterBlockIsRefusedAndTheNextBestServes) {
   write_package("liar", "me/liar", 1000,
                 "extern \"C\" __global__ void entry(void *p, int n) { if (n < 0) *(int *)p = n; }\n");
@@ -173,7 +254,7 @@ TEST_F(CudaPath, PackageWithAnotherParameterBlockIsRefusedAndTheNextBestServes) 
         return 0;
       },
       &seen);
-  EXPECT_NE(reason.find("takes 12 bytes of parameters, not the 96"), std::string::npos) << reason;
+  EXPECT_NE(reason.find("takes parameters of 8 + 4 bytes, not 120"), std::string::npos) << reason;
   EXPECT_EQ(chosen.rfind("quern/mxfp4-gemm:", 0), 0u) << chosen;
   quern_plan_close(plan);
 

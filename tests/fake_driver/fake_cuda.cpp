@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "runtime/code_image.hpp"
 #include "runtime/driver_api.hpp"
@@ -22,7 +23,7 @@ struct CUlib_st {
 };
 struct CUkern_st {
   std::string name;
-  size_t parameter_bytes;
+  std::vector<size_t> parameter_sizes;
 };
 
 namespace {
@@ -178,10 +179,10 @@ FAKE cuLibraryUnload(Library library) {
   return kSuccess;
 }
 FAKE cuLibraryGetKernel(Kernel *kernel, Library library, const char *name) {
-  const auto bytes =
-      parameter_bytes({reinterpret_cast<const uint8_t *>(library->code.data()), library->code.size()}, name);
-  if (!bytes) return 500;
-  *kernel = new CUkern_st{name, *bytes};  // as long as the process, like the real one's
+  const auto sizes =
+      parameter_sizes({reinterpret_cast<const uint8_t *>(library->code.data()), library->code.size()}, name);
+  if (!sizes) return 500;
+  *kernel = new CUkern_st{name, *sizes};  // as long as the process, like the real one's
   return kSuccess;
 }
 FAKE cuKernelGetFunction(Function *function, Kernel kernel) {
@@ -190,14 +191,30 @@ FAKE cuKernelGetFunction(Function *function, Kernel kernel) {
   return kSuccess;
 }
 FAKE cuKernelGetParamInfo(Kernel kernel, size_t index, size_t *offset, size_t *size) {
-  if (index > 0) return kInvalidValue;
+  if (index > 0 || kernel->parameter_sizes.empty()) return kInvalidValue;
   *offset = 0;
-  *size = kernel->parameter_bytes;
+  *size = kernel->parameter_sizes.front();
   return kSuccess;
 }
 FAKE cuKernelSetAttribute(int, int, Kernel, Device) { return kSuccess; }
 FAKE cuFuncGetAttribute(int *value, int, Function) {
   *value = 0;
+  return kSuccess;
+}
+FAKE cuTensorMapEncodeTiled(TensorMap *map, int data_type, unsigned rank, void *address, const uint64_t *dimensions,
+                            const uint64_t *strides, const uint32_t *box, const uint32_t *, int, int swizzle, int,
+                            int) {
+  FAIL_IF_ASKED(cuTensorMapEncodeTiled);
+  if (reinterpret_cast<uintptr_t>(map) % 64 != 0 || reinterpret_cast<uintptr_t>(address) % 16 != 0) {
+    return kInvalidValue;
+  }
+  FakeTensorMap &last = state.last_map;
+  last = {data_type, swizzle, rank, address, {}, {}, {}};
+  for (unsigned i = 0; i < 3 && i < rank; ++i) {
+    last.dimensions[i] = dimensions[i];
+    last.box[i] = box[i];
+    if (i + 1 < rank && i < 2) last.strides[i] = strides[i];
+  }
   return kSuccess;
 }
 FAKE cuLaunchKernelEx(const LaunchConfig *config, Function function, void **parameters, void **) {
@@ -211,15 +228,20 @@ FAKE cuLaunchKernelEx(const LaunchConfig *config, Function function, void **para
   std::memcpy(last.grid, grid, sizeof grid);
   std::memcpy(last.block, block, sizeof block);
   last.cluster[0] = last.cluster[1] = last.cluster[2] = 1;
+  last.programmatic_stream_serialization = 0;
   for (unsigned i = 0; i < config->attribute_count; ++i) {
     if (config->attributes[i].id == kLaunchAttributeClusterDimension) {
       std::memcpy(last.cluster, &config->attributes[i].value, sizeof last.cluster);
+    }
+    if (config->attributes[i].id == kLaunchAttributeProgrammaticStreamSerialization) {
+      last.programmatic_stream_serialization = config->attributes[i].value.programmatic_stream_serialization;
     }
   }
   last.shared_bytes = config->shared_bytes;
   last.stream = config->stream;
   std::strncpy(last.kernel, kernel->name.c_str(), sizeof last.kernel - 1);
-  last.parameter_bytes = std::min(kernel->parameter_bytes, sizeof last.parameters);
+  last.parameter_bytes = std::min(kernel->parameter_sizes.at(0), sizeof last.parameters);
+  last.tensor_maps = static_cast<int>(kernel->parameter_sizes.size()) - 1;
   std::memcpy(last.parameters, parameters[0], last.parameter_bytes);
   last.context = current->device;
   return kSuccess;

@@ -22,7 +22,7 @@ CompileUnit simple() {
   unit.options = {"--one", "--two"};
   unit.target = parse_target("sm_90a");
   unit.entry = "test_gemm";
-  unit.parameter_bytes = 96;
+  unit.parameter_sizes = {96};
   unit.kernel = "you/test:one";
   unit.digest = std::string(64, 'a');
   unit.types = "x_dtype=bf16";
@@ -94,7 +94,7 @@ TEST_F(MakeCompileUnitTest, OptionsHoldTargetSpecialisedTypesAndDefines) {
   EXPECT_EQ(unit.types, "x_dtype=bf16,bias_dtype=none");
   EXPECT_EQ(unit.kernel, "you/test:one");
   EXPECT_EQ(unit.entry, "test_gemm");
-  EXPECT_EQ(unit.parameter_bytes, 96u);
+  EXPECT_EQ(unit.parameter_sizes, std::vector<size_t>{120});
   EXPECT_EQ(make("compute_80", values).options[0], "--gpu-architecture=compute_80");
 }
 

@@ -55,7 +55,7 @@ class DispatchTest : public testing::Test {
   TemporaryDirectory directory_;
   Json variants_ = Json::array();
   std::unique_ptr<Catalog> catalog_;
-  DispatchRequest request_{{&gemm_operation(), {}}, {90, 132, 227 << 10}, "", {}};
+  DispatchRequest request_{{&gemm_operation(), {}}, {90, 132, 227 << 10}, "", false, {}};
   Dispatch result_;
 
  private:
@@ -99,6 +99,30 @@ TEST_F(DispatchTest, EachFieldsRefusalIsTold) {
   add("all");
   EXPECT_EQ(choices(), "all:1-4096");
   for (const auto &item : cases) EXPECT_EQ(refusal(item.name), item.reason);
+}
+
+TEST_F(DispatchTest, OfEqualPrioritiesTheLeastCostServesEachStepOfSizes) {
+  add("few", {{"cost", {{"mul", {"m", 100}}}}});
+  add("many", {{"cost", {{"add", {1500, "m"}}}}});
+  add("never", {{"cost", {{"div", {1, 0}}}}});  // no valid number: behind all
+  add("uncosted");
+  names("m") = 100;
+  EXPECT_EQ(choices(), "few:1-12 many:13-100");  // compared at 12 (1200 to 1512), then at 16 (1600 to 1516)
+  EXPECT_EQ(refusal("never"), "others are faster or preferred: its priority is 0");
+  EXPECT_EQ(refusal("uncosted"), "others are preferred: its priority is 0");
+  add("preferred", {{"priority", 1}, {"cost", 1000000}, {"accepts", {{"m", {{"min", 50}}}}}});
+  EXPECT_EQ(choices(), "few:1-12 many:13-49 preferred:50-100");
+}
+
+TEST_F(DispatchTest, OneVariantForAllSizesIsTheBestAtTheLargest) {
+  add("few", {{"priority", 5}, {"accepts", {{"m", {{"max", 8}}}}}});
+  add("slow", {{"cost", {{"mul", {"m", 100}}}}});
+  add("fast", {{"cost", {{"add", {1500, "m"}}}}});
+  names("m") = 100;
+  EXPECT_EQ(choices(), "few:1-8 slow:9-12 fast:13-100");
+  request_.one_variant = true;
+  EXPECT_EQ(choices(), "fast:1-100");
+  EXPECT_EQ(refusal("few"), "serves only m = 1 to 8, and one kernel is to serve all");
 }
 
 TEST_F(DispatchTest, CapabilityRangesAndExactArchitectures) {
@@ -261,7 +285,7 @@ TEST(BuiltinDispatch, ServesEveryProblemEverywhere) {
         for (const auto &[m, n, k] :
              {std::array<int64_t, 3>{1, 1, 32}, {INT32_MAX, 1, 32}, {1, INT32_MAX, 32}, {8192, 201088, 2880}}) {
           Problem gemm{&gemm_operation(), {m, n, k, 1, x, 5 - x, bias, bias % 2}};
-          const Dispatch result = dispatch(catalog, {gemm, facts, "", {}});
+          const Dispatch result = dispatch(catalog, {gemm, facts, "", false, {}});
           ASSERT_FALSE(result.choices.empty()) << target.name() << ": " << result.failure;
           EXPECT_EQ(result.choices.back().last, m);
         }
@@ -270,7 +294,7 @@ TEST(BuiltinDispatch, ServesEveryProblemEverywhere) {
     for (const int64_t dst : {1, 2, 3}) {
       for (const int64_t rows : {INT64_C(1), INT64_C(1) << 40}) {
         Problem dequantize{&dequantize_operation(), {rows, 32, 1, dst, 1, 2, 1, 1}};
-        EXPECT_FALSE(dispatch(catalog, {dequantize, facts, "", {}}).choices.empty()) << target.name();
+        EXPECT_FALSE(dispatch(catalog, {dequantize, facts, "", false, {}}).choices.empty()) << target.name();
       }
     }
   }

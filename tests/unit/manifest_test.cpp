@@ -69,7 +69,24 @@ const Break kBreaks[] = {
     {EDIT { m["summary"] = 1; }, "summary is not a string"},
     {EDIT { m["license"] = Json::array(); }, "license is not a string"},
     {EDIT { m["operation"] = "conv"; }, "operation is \"conv\", which is not known"},
-    {EDIT { m["params"] = 2; }, "params is 2; this Quern passes version 1 of gemm"},
+    {EDIT { m["params"] = 1; }, "params is 1; this Quern passes version 2 of gemm"},
+    {EDIT { v["launch"]["dependent"] = 1; }, "variants[0].launch.dependent is 1; write true or false"},
+    {EDIT { v["launch"]["tensor_maps"] = Json::array(); }, "variants[0].launch.tensor_maps is not a list of 1 to 4"},
+    {EDIT { v["launch"]["tensor_maps"] = {{{"operand", "w"}, {"box", {64, 8}}}}; },
+     "variants[0].launch.tensor_maps[0].operand is \"w\", which gemm has no tensor for"},
+    {EDIT { v["launch"]["tensor_maps"] = {{{"operand", "x"}, {"box", {64}}}}; },
+     "variants[0].launch.tensor_maps[0].box is not a list of 2 to 2 items"},
+    {EDIT { v["launch"]["tensor_maps"] = {{{"operand", "x"}, {"box", {64, 257}}}}; },
+     "variants[0].launch.tensor_maps[0].box[1] is 257; it must be 1 to 256"},
+    {EDIT { v["launch"]["tensor_maps"] = {{{"operand", "x"}, {"box", {64, "n"}}}}; },
+     "variants[0].launch.tensor_maps[0].box[1]: \"n\" is no problem size, define"},
+    {EDIT { v["launch"]["tensor_maps"] = {{{"operand", "x"}, {"box", {64, 8}}, {"swizzle", 96}}}; },
+     "variants[0].launch.tensor_maps[0].swizzle is 96; it must be 0, 32, 64 or 128"},
+    {EDIT { v["launch"]["tensor_maps"] = {{{"operand", "x"}, {"box", {128, 8}}, {"swizzle", 128}}}; },
+     "variants[0].launch.tensor_maps[0].box[0] has 256 bytes"},
+    {EDIT { v["launch"]["tensor_maps"] = {{{"operand", "x"}, {"box", {4, 8}}}}; },
+     "variants[0].launch.tensor_maps[0].box[0] has 8 bytes"},
+    {EDIT { v["cost"] = "speed"; }, "variants[0].cost: \"speed\" is no problem size"},
     {EDIT { m["author"] = "me"; }, "author is not a known key"},
     {EDIT { m["variants"] = Json::array(); }, "variants is not a list of 1 to 256 items"},
     {EDIT { m["variants"] = Json::array({1}); }, "variants[0] is not an object"},
@@ -232,6 +249,31 @@ TEST(ParseManifest, ArchsGiveTheRange) {
   EXPECT_EQ(parse_manifest(manifest.dump(), "").variants[0].archs_text(), "8.0 to 8.9");
 }
 
+TEST(ParseManifest, ReadsTensorMapsAndCosts) {
+  Json manifest = sound();
+  EXPECT_TRUE(parse_manifest(manifest.dump(), "").variants[0].launch.tensor_maps.empty());
+  EXPECT_FALSE(parse_manifest(manifest.dump(), "").variants[0].launch.dependent);
+  EXPECT_FALSE(parse_manifest(manifest.dump(), "").variants[0].cost);
+  Json &variant = manifest["variants"][0];
+  variant["defines"]["TOKENS"] = 48;
+  variant["cost"] = {{"mul", {"m", "TOKENS"}}};
+  variant["launch"]["dependent"] = true;
+  variant["launch"]["tensor_maps"] = {{{"operand", "tiles"}, {"box", {136, 1, 16}}},
+                                      {{"operand", "x"}, {"box", {64, "TOKENS"}}, {"swizzle", 128}}};
+  const Variant read = parse_manifest(manifest.dump(), "").variants[0];
+  EXPECT_TRUE(read.launch.dependent);
+  ASSERT_EQ(read.launch.tensor_maps.size(), 2u);
+  EXPECT_EQ(read.launch.tensor_maps[0].operand, 1u);
+  EXPECT_EQ(read.launch.tensor_maps[0].box, (std::array<uint32_t, 3>{136, 1, 16}));
+  EXPECT_EQ(read.launch.tensor_maps[0].swizzle, 0u);
+  EXPECT_EQ(read.launch.tensor_maps[1].operand, 0u);
+  EXPECT_EQ(read.launch.tensor_maps[1].box, (std::array<uint32_t, 3>{64, 48, 0}));
+  EXPECT_EQ(read.launch.tensor_maps[1].swizzle, 128u);
+  std::array<int64_t, kSlots> slots{};
+  slots[0] = 3;
+  EXPECT_EQ(read.cost->evaluate(slots), 144);
+}
+
 TEST(ParseManifest, PassesOverKeysThatBeginWithX) {
   Json manifest = sound();
   manifest["x-note"] = {{"half", 0.5}};
@@ -247,7 +289,7 @@ TEST(ParseManifest, ReadsTheBuiltInOnes) {
     EXPECT_EQ("quern/" + std::string(file.path), manifest.id + "/kernel.json");
     ++found;
   }
-  EXPECT_EQ(found, 2);
+  EXPECT_EQ(found, 3);
 }
 
 }  // namespace

@@ -63,8 +63,12 @@ __device__ __forceinline__ float load_element(const void *tensor, int64_t index,
   return dtype == kBf16 ? f32_from_bf16(bits) : f32_of_f16(bits);
 }
 
-// f16 and bf16 only. Needs no more than the alignment of one element.
+// Needs no more than the alignment of one element.
 __device__ __forceinline__ void store_element(void *tensor, int64_t index, uint32_t dtype, float value) {
+  if (dtype == kF32) {
+    static_cast<float *>(tensor)[index] = value;
+    return;
+  }
   static_cast<uint16_t *>(tensor)[index] = dtype == kBf16 ? round_to_bf16(value) : round_to_f16(value);
 }
 

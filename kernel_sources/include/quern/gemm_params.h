@@ -1,37 +1,48 @@
-// The contract of operation "gemm", version 1: Y[m, n] = X[m, k] * W[n, k]^T + bias. What every kernel entry of it
-// takes, as one __grid_constant__ argument. ABI between the library and kernel packages: a change of layout is a new
-// version.
+// The contract of operation "gemm", version 2: Y[m, n] = activation(alpha * X[m, k] * W[n, k]^T + bias) + residual.
+// What every kernel entry of it takes, as one __grid_constant__ argument; the tensor maps that a variant declares
+// follow it. ABI between the library and kernel packages: a change of layout is a new version.
 #pragma once
 
 #include <quern/mxfp4.h>
 
 namespace quern {
 
-constexpr int kGemmParamsVersion = 1;
+constexpr int kGemmParamsVersion = 2;
 
 struct GemmParams {
   const void *x;          // [m, k] of x_dtype, 16-byte aligned
-  const uint8_t *blocks;  // [n, k/2], 16-byte aligned
-  const uint8_t *scales;  // [n, k/32]
+  const uint8_t *blocks;  // canonical: [n, k/2], 16-byte aligned; packed: the tiles (packed_layout.h)
+  const uint8_t *scales;  // canonical: [n, k/32]; packed: PackedRow [n]
   const void *bias;       // [n] of bias_dtype, or null
+  const void *residual;   // [m, n] of y_dtype, or null
   void *y;                // [m, n] of y_dtype
   void *workspace;
-  int64_t x_stride;       // elements, a multiple of 8
-  int64_t y_stride;       // elements
-  int64_t blocks_stride;  // bytes, a multiple of 16
-  int64_t scales_stride;  // bytes
+  int64_t x_stride;         // elements, a multiple of 8
+  int64_t y_stride;         // elements
+  int64_t residual_stride;  // elements
+  int64_t blocks_stride;    // canonical: bytes, a multiple of 16
+  int64_t scales_stride;    // canonical: bytes
   int32_t m;
   int32_t n;
   int32_t k;
+  float alpha;
   uint8_t x_dtype;
   uint8_t y_dtype;
   uint8_t bias_dtype;
   uint8_t scale_zero;
+  uint8_t activation;
+  uint8_t reserved[3];
 };
 
-static_assert(sizeof(GemmParams) == 96, "ABI");
-static_assert(offsetof(GemmParams, x_stride) == 48, "ABI");
-static_assert(offsetof(GemmParams, m) == 80, "ABI");
-static_assert(offsetof(GemmParams, x_dtype) == 92, "ABI");
+static_assert(sizeof(GemmParams) == 120, "ABI");
+static_assert(offsetof(GemmParams, y) == 40, "ABI");
+static_assert(offsetof(GemmParams, x_stride) == 56, "ABI");
+static_assert(offsetof(GemmParams, m) == 96, "ABI");
+static_assert(offsetof(GemmParams, x_dtype) == 112, "ABI");
+
+// A CUtensorMap, as kernels take it: const __grid_constant__ quern::TensorMap.
+struct alignas(64) TensorMap {
+  uint64_t words[16];
+};
 
 }  // namespace quern

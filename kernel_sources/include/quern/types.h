@@ -7,8 +7,10 @@
 
 #if defined(__CUDACC__) || defined(__CUDACC_RTC__)
 #define QUERN_HOST_DEVICE __host__ __device__ __forceinline__
+#define QUERN_UNROLL _Pragma("unroll")
 #else
 #define QUERN_HOST_DEVICE inline
+#define QUERN_UNROLL _Pragma("GCC unroll 8")
 #endif
 
 namespace quern {

@@ -270,6 +270,14 @@ typedef struct quern_weights_shape {
 #define QUERN_WEIGHTS_SHAPE_INIT \
   { sizeof(quern_weights_shape), (quern_convention)0, 0, 0 }
 
+/* How the bytes of W lie in memory. ABI: never renumbered. */
+typedef enum quern_layout {
+  QUERN_LAYOUT_CANONICAL = 0,  /* blocks and scales as checkpoints have them */
+  QUERN_LAYOUT_MMA16_BF16 = 1, /* packed, for kernels that multiply by bf16 X */
+  QUERN_LAYOUT_MMA16_F16 = 2,  /* packed, for kernels that multiply by f16 X */
+  QUERN_LAYOUT_MAX_ENUM = 0x7fffffff
+} quern_layout;
+
 /* Recognise the convention of a pair of MXFP4 tensors from their shapes and derive rows and K. Returns QUERN_OK,
  * QUERN_INVALID_ARGUMENT (shapes that fit neither convention; the text says what was expected). Since 0.1. */
 QUERN_API quern_status quern_weights_infer(const int64_t *blocks_shape, int32_t blocks_rank,
@@ -349,13 +357,70 @@ QUERN_API quern_status quern_dequantize_plan(quern_device *device, const quern_d
 QUERN_API quern_status quern_dequantize_run(const quern_plan *plan, const quern_dequantize_args *args,
                                             quern_stream stream);
 
+/* ---- Packed weights ---------------------------------------------------------------------------------------------- */
+
+/* The fastest kernels read weights in a packed layout: the same bits in another order, made once when a model is
+ * loaded, good for every M. A packed tensor is one block of memory that describes itself: a header of 256 bytes
+ * (magic, version 1, layout, n, k, flags), 8 bytes for each row, then the blocks and scales of 16 rows by 64 elements
+ * at a time. It holds no pointers, so it can be copied, saved and loaded as plain bytes, on any device and machine of
+ * little-endian order. A later version of a layout gets another number in the header; this library refuses what it
+ * does not know. */
+typedef struct quern_weights_desc {
+  size_t struct_size;
+  quern_format format; /* 0: MXFP4 */
+  quern_layout layout; /* a packed one */
+  int64_t n;
+  int64_t k;                   /* a multiple of 32 */
+  int64_t blocks_stride;       /* bytes from row to row of the canonical tensors; 0: k / 2 */
+  int64_t scales_stride;       /* 0: k / 32 */
+  quern_scale_zero scale_zero; /* FLUSH: elements of blocks with scale byte 0 are packed as zeros */
+} quern_weights_desc;
+#define QUERN_WEIGHTS_DESC_INIT \
+  { sizeof(quern_weights_desc), QUERN_FORMAT_MXFP4, QUERN_LAYOUT_CANONICAL, 0, 0, 0, 0, QUERN_SCALE_ZERO_EXACT }
+
+/* Bytes of the packed tensor: about k / 2 + k / 32 + 8 for each row, n padded to 16 and k to 64. Returns QUERN_OK,
+ * QUERN_INVALID_ARGUMENT. Since 0.1. */
+QUERN_API quern_status quern_weights_packed_bytes(const quern_weights_desc *desc, size_t *bytes);
+
+/* Pack canonical weights. blocks, scales and packed are memory of the device; packed has quern_weights_packed_bytes(),
+ * is 256-byte aligned (CPU: 8) and must not overlap the others. Not in place: what is packed interleaves blocks and
+ * scales. May compile and load a kernel; returns when the packed tensor is complete. Returns QUERN_OK,
+ * QUERN_INVALID_ARGUMENT, QUERN_UNSUPPORTED (no kernel packs on this device; or a row cannot be held exactly, since its
+ * scale bytes span more than 24 for f16, or more than 133 with the largest above 128: keep such a tensor canonical),
+ * QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_CUDA_UNAVAILABLE, QUERN_CUDA_ERROR,
+ * QUERN_OUT_OF_MEMORY. On failure the contents of packed are undefined. Since 0.1. */
+QUERN_API quern_status quern_weights_pack(quern_device *device, const quern_weights_desc *desc, const void *blocks,
+                                          const void *scales, void *packed, quern_stream stream);
+
+/* The exact inverse: the bytes that were packed (under FLUSH, zeros where it packed zeros). desc must agree with the
+ * tensor's header. Returns as quern_weights_pack(), and QUERN_CORRUPT where packed is no such tensor. Since 0.1. */
+QUERN_API quern_status quern_weights_unpack(quern_device *device, const quern_weights_desc *desc, const void *packed,
+                                            void *blocks, void *scales, quern_stream stream);
+
+/* Read the header of a packed tensor in host memory, as after loading it from a file: fills the descriptor (strides 0)
+ * and, unless NULL, packed_bytes. `bytes` is how many are there, at least 256; that is all it reads. Returns QUERN_OK,
+ * QUERN_INVALID_ARGUMENT, QUERN_CORRUPT (not a packed tensor, or a damaged header), QUERN_UNSUPPORTED (a version or
+ * layout that this library does not know). Since 0.1. */
+QUERN_API quern_status quern_weights_inspect(const void *header, size_t bytes, quern_weights_desc *desc,
+                                             size_t *packed_bytes);
+
 /* ---- GEMM -------------------------------------------------------------------------------------------------------- */
+
+/* Of the sum with alpha and bias, in f32. ABI: never renumbered. */
+typedef enum quern_activation {
+  QUERN_ACTIVATION_NONE = 0,
+  QUERN_ACTIVATION_RELU = 1,
+  QUERN_ACTIVATION_SILU = 2,      /* x / (1 + exp(-x)) */
+  QUERN_ACTIVATION_GELU = 3,      /* x / 2 * (1 + erf(x / sqrt(2))) */
+  QUERN_ACTIVATION_GELU_TANH = 4, /* x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) */
+  QUERN_ACTIVATION_MAX_ENUM = 0x7fffffff
+} quern_activation;
 
 typedef struct quern_gemm_desc {
   size_t struct_size;
   quern_format format;    /* of W; 0: MXFP4 */
   quern_dtype x_dtype;    /* bf16 or f16 */
-  quern_dtype y_dtype;    /* bf16 or f16 */
+  quern_dtype y_dtype;    /* bf16, f16 or f32 */
   quern_dtype bias_dtype; /* 0: no bias; else bf16, f16 or f32 */
   int64_t m_max;          /* a run may have 1 to m_max rows of X */
   int64_t n;
@@ -364,37 +429,54 @@ typedef struct quern_gemm_desc {
   int64_t y_stride;      /* elements from row to row; 0: n */
   int64_t blocks_stride; /* bytes from row to row; 0: k / 2. CUDA: a multiple of 16 */
   int64_t scales_stride; /* bytes from row to row; 0: k / 32 */
-  quern_scale_zero scale_zero;
-  const char *kernel; /* as in quern_dequantize_desc */
+  quern_scale_zero scale_zero; /* of canonical W; packed W has it inside */
+  const char *kernel;          /* as in quern_dequantize_desc */
   const char *target;
+  quern_layout layout; /* of W. Packed layouts go with the x_dtype in their name */
+  quern_activation activation;
+  int32_t residual;        /* 1: a tensor is added after the activation */
+  int64_t residual_stride; /* elements from row to row; 0: n */
+  int32_t batch_invariant; /* 1: row i of Y does not depend on M nor on the other rows, to the bit: one kernel serves
+                              every M, chosen for m_max. 0: faster */
+  int32_t overlap;         /* 1: a run may begin while the kernel before it on the stream is ending, and reads W, bias
+                              and what a packed W holds before that kernel's writes are visible: set it when these do
+                              not come from the kernel before. X, residual and Y are always safe (CUDA only) */
 } quern_gemm_desc;
 #define QUERN_GEMM_DESC_INIT                                                                                          \
   {                                                                                                                   \
     sizeof(quern_gemm_desc), QUERN_FORMAT_MXFP4, (quern_dtype)0, (quern_dtype)0, (quern_dtype)0, 0, 0, 0, 0, 0, 0, 0, \
-        QUERN_SCALE_ZERO_EXACT, NULL, NULL                                                                            \
+        QUERN_SCALE_ZERO_EXACT, NULL, NULL, QUERN_LAYOUT_CANONICAL, QUERN_ACTIVATION_NONE, 0, 0, 0, 0                 \
   }
 
 typedef struct quern_gemm_args {
   size_t struct_size;
   int64_t m;          /* 1 to m_max */
   const void *x;      /* [m, k]; aligned to its type; CUDA: 16-byte aligned */
-  const void *blocks; /* [n, k/2]; CUDA: 16-byte aligned */
-  const void *scales; /* [n, k/32] */
+  const void *blocks; /* [n, k/2]; CUDA: 16-byte aligned. Packed layouts: the packed tensor, 256-byte aligned (CPU: 8) */
+  const void *scales; /* [n, k/32]; NULL with a packed layout */
   const void *bias;   /* [n]; NULL if and only if the plan has none; aligned to its type */
-  void *y;            /* [m, n]; aligned to its type. Must not overlap the inputs */
+  void *y;            /* [m, n]; aligned to its type. Must not overlap the inputs, but may be the residual */
   void *workspace;    /* as in quern_dequantize_args */
   size_t workspace_bytes;
+  const void *residual; /* [m, n] of y_dtype; NULL if and only if the plan has none; aligned to its type */
+  float alpha;          /* 0: 1 */
 } quern_gemm_args;
 #define QUERN_GEMM_ARGS_INIT \
-  { sizeof(quern_gemm_args), 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 }
+  { sizeof(quern_gemm_args), 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0.0f }
 
-/* Make Y[m, n] = sum over k of X[m, k] * W[n, k], plus bias[n], ready to run for every M from 1 to m_max. W is what
- * quern_dequantize gives in f32: exact, scale byte 255 is NaN, magnitudes of 2^128 and more are infinite. Products are
- * exact, sums are f32, the bias is added in f32, and the result is rounded once to y_dtype. Error, against the same
- * product in f64: |Y - ref| <= u(y) + 1e-5 * sum over k of |X * W|, where u(y) is one unit in the last place of ref in
- * y_dtype, wherever that sum is finite in f32. The same bits from run to run. NaN and infinity in X and W propagate as
- * in IEEE arithmetic. Returns as quern_dequantize_plan(). Since 0.1. */
+/* Make Y[m, n] = activation(alpha * sum over k of X[m, k] * W[n, k] + bias[n]) + residual[m, n] ready to run for every M
+ * from 1 to m_max. W is what quern_dequantize gives in f32: exact, scale byte 255 is NaN, magnitudes of 2^128 and more
+ * are infinite (in a packed layout they stay finite, and the sum overflows or does not). Products are exact, sums are
+ * f32, the rest is f32, and the result is rounded once to y_dtype. Error, without an activation and against the same in
+ * f64: |Y - ref| <= u(y) + 1e-5 * |alpha| * sum over k of |X * W|, where u(y) is one unit in the last place of ref in
+ * y_dtype, wherever that sum is finite in f32; with an activation 1e-5 of its argument more. The same bits from run to
+ * run. NaN and infinity in X and W propagate as in IEEE arithmetic. Returns as quern_dequantize_plan(). Since 0.1. */
 QUERN_API quern_status quern_gemm_plan(quern_device *device, const quern_gemm_desc *desc, quern_plan **plan);
+
+/* The layout of W in which this device is fastest at such a problem: a packed one where its kernels serve all that desc
+ * asks for, else canonical. desc.layout is not looked at. Compiles nothing. Returns QUERN_OK, QUERN_INVALID_ARGUMENT.
+ * Since 0.1. */
+QUERN_API quern_status quern_gemm_best_layout(quern_device *device, const quern_gemm_desc *desc, quern_layout *layout);
 
 /* Run it. Capture-safe; no lock, no allocation. Returns as quern_dequantize_run(). Since 0.1. */
 QUERN_API quern_status quern_gemm_run(const quern_plan *plan, const quern_gemm_args *args, quern_stream stream);

@@ -1,0 +1,2 @@
+// NVRTC's own math.h: the functions of f32 are built in.
+#pragma once

@@ -1,0 +1,198 @@
+#include "runtime/cuda_executor.hpp"
+
+#include <algorithm>
+
+#include "runtime/base/error.hpp"
+#include "runtime/compiler.hpp"
+
+namespace quern {
+namespace {
+
+// The kernel that the descriptor or, for packages of this operation, QUERN_KERNEL_FORCE names; "" for free choice.
+std::string forced_kernel(const Hub &hub, const ExecutorRequest &request) {
+  const auto names_package = [&](const std::string &name, bool of_operation) {
+    const std::string id = name.substr(0, name.find(':'));
+    return std::any_of(hub.catalog().packages().begin(), hub.catalog().packages().end(), [&](const auto &package) {
+      return package->manifest.id == id && (!of_operation || package->manifest.operation == request.problem.operation);
+    });
+  };
+  const std::string &variable = hub.settings().environment.kernel_force;
+  const std::string &name = request.kernel.empty() ? variable : request.kernel;
+  if (name.empty()) return {};
+  if (!names_package(name, false)) {
+    fail(QUERN_NOT_FOUND, "no kernel package is called ", name.substr(0, name.find(':')), " (",
+         request.kernel.empty() ? "QUERN_KERNEL_FORCE" : "the descriptor's kernel", "); quern kernels list shows all");
+  }
+  if (request.kernel.empty() && !names_package(name, true)) return {};  // it forces another operation
+  return name;
+}
+
+Target choose_target(const Device &device, const std::string &asked) {
+  if (asked.empty()) return native_target(device.facts().capability);
+  const Target target = parse_target(asked);
+  if (target.capability > device.facts().capability) {
+    fail(QUERN_INVALID_ARGUMENT, "target ", asked, " is newer than the device's ", device.arch(),
+         "; name an older one");
+  }
+  return target;
+}
+
+DispatchRequest dispatch_request(const Device &device, const ExecutorRequest &request, const Target &target) {
+  DispatchRequest out{request.problem, device.facts(), forced_kernel(device.hub(), request), request.one_variant, {}};
+  out.facts.capability = target.capability;
+  return out;
+}
+
+std::vector<Explanation> explain_dispatch(const Dispatch &dispatched, const std::string &target) {
+  std::vector<Explanation> rows;
+  for (const Choice &choice : dispatched.choices) {
+    const Candidate &candidate = choice.candidate;
+    rows.push_back({candidate.name(), candidate.package->origin, candidate.variant->priority, true, choice.first,
+                    choice.last, target, ""});
+  }
+  for (const Refusal &refusal : dispatched.refusals) {
+    const Candidate &candidate = refusal.candidate;
+    rows.push_back(
+        {candidate.name(), candidate.package->origin, candidate.variant->priority, false, 0, 0, "", refusal.reason});
+  }
+  return rows;
+}
+
+}  // namespace
+
+// A candidate that cannot be compiled, or lies about itself, is one refusal more; the next best takes its place.
+CudaExecutor::CudaExecutor(std::shared_ptr<Device> device, const ExecutorRequest &request)
+    : device_(std::move(device)),
+      operation_(request.problem.operation),
+      describe_operand_(request.describe_operand),
+      overlap_(request.overlap),
+      run_size_(request.problem.operation->run_size) {
+  std::copy(request.problem.values.begin(), request.problem.values.end(), slots_.begin());
+  slots_[kSmCountSlot] = device_->facts().sm_count;
+  const Target target = choose_target(*device_, request.target);
+  DispatchRequest ask = dispatch_request(*device_, request, target);
+  std::exception_ptr first_problem;
+  for (;;) {
+    const Dispatch dispatched = dispatch(device_->hub().catalog(), ask);
+    if (dispatched.choices.empty()) {
+      if (first_problem) std::rethrow_exception(first_problem);
+      throw Error(QUERN_UNSUPPORTED, dispatched.failure + " on " + device_->name());
+    }
+    ranges_.clear();
+    explanation_ = explain_dispatch(dispatched, "");
+    const Candidate *trying = nullptr;
+    try {
+      for (size_t i = 0; i < dispatched.choices.size(); ++i) {
+        trying = &dispatched.choices[i].candidate;
+        explanation_[i].target = obtain(dispatched.choices[i], target);
+      }
+      return;
+    } catch (const Error &error) {
+      const bool its_own_fault = error.status() == QUERN_COMPILE_FAILED || error.status() == QUERN_BAD_MANIFEST;
+      if (!its_own_fault) throw;
+      if (!first_problem) first_problem = std::current_exception();
+      ask.unusable[trying->name()] = error.what();
+      device_->hub().log().write(QUERN_LOG_WARN, "dispatch", trying->name(), " is refused: ", error.what());
+    }
+  }
+}
+
+// Compiles or finds the code, loads it where there is hardware, and returns what it was compiled for.
+std::string CudaExecutor::obtain(const Choice &choice, const Target &target) {
+  Hub &hub = device_->hub();
+  const Candidate &candidate = choice.candidate;
+  std::array<int64_t, kMaxFields> values{};
+  std::copy_n(slots_.begin(), kMaxFields, values.begin());
+  Slots largest = slots(choice.last);
+  Range range{choice, nullptr, static_cast<unsigned>(candidate.variant->launch.shared_bytes.evaluate(largest))};
+  CompileUnit unit = make_compile_unit(*candidate.package, *candidate.variant, target, values);
+  if (device_->kind() == QUERN_DEVICE_TARGET) {
+    hub.store().get(unit);
+    ranges_.push_back(std::move(range));
+    return target.name();
+  }
+  const CurrentContext context(*device_);
+  try {
+    range.module = hub.module(unit);
+  } catch (const Error &error) {
+    // A GPU newer than this NVRTC runs older PTX, unless the kernel is made for exact architectures.
+    const bool can_use_ptx = error.status() == QUERN_UNSUPPORTED && candidate.variant->archs.empty() && !target.ptx;
+    const int capability = can_use_ptx ? newest_ptx_capability(hub.store().nvrtc(), target.capability) : 0;
+    if (capability < candidate.variant->least_capability) throw;
+    unit = make_compile_unit(*candidate.package, *candidate.variant, {capability, false, true}, values);
+    range.module = hub.module(unit);
+  }
+  range.module->prepare(device_->ordinal(), range.shared_bytes);
+  ranges_.push_back(std::move(range));
+  return unit.target.name();
+}
+
+size_t CudaExecutor::workspace_bytes(int64_t size) const {
+  int64_t bytes = 0;
+  for (const Range &range : ranges_) {
+    if (range.choice.first > size) break;
+    const Slots values = slots(std::min(size, range.choice.last));
+    bytes = std::max(bytes, range.choice.candidate.variant->workspace_bytes.evaluate(values));
+  }
+  return static_cast<size_t>(bytes);
+}
+
+void CudaExecutor::encode(const TensorMapRequest &map, const void *parameters, cu::TensorMap &encoded) const {
+  const TensorOperand &operand = operation_->operands[map.operand];
+  const TensorView view = describe_operand_(parameters, map.operand);
+  constexpr uint32_t kDense[kMaxTensorRank] = {1, 1, 1};
+  const int swizzle = cu::kTensorMapSwizzle[map.swizzle == 0 ? 0 : map.swizzle == 32 ? 1 : map.swizzle == 64 ? 2 : 3];
+  cu::check(cu::driver()->tensor_map_encode(
+                &encoded, operand.element_bytes == 8 ? cu::kTensorMapUint64 : cu::kTensorMapUint16,
+                static_cast<unsigned>(operand.rank), const_cast<void *>(view.address), view.sizes.data(),
+                view.strides.data(), map.box.data(), kDense, cu::kTensorMapInterleaveNone, swizzle,
+                cu::kTensorMapL2Promotion256, cu::kTensorMapFillZero),
+            "describe a tensor for TMA");
+}
+
+void CudaExecutor::run(void *parameters, int64_t size, quern_stream stream) const {
+  const auto range =
+      std::find_if(ranges_.begin(), ranges_.end(), [&](const Range &r) { return size <= r.choice.last; });
+  if (range->module == nullptr) {
+    fail(QUERN_CUDA_UNAVAILABLE, device_->name(), " is an architecture without hardware; plan on cuda:N or cpu to run");
+  }
+  const Launch &launch = range->choice.candidate.variant->launch;
+  const Slots values = slots(size);
+  cu::LaunchConfig config;
+  config.grid_x = static_cast<unsigned>(launch.grid[0].evaluate(values));
+  config.grid_y = static_cast<unsigned>(launch.grid[1].evaluate(values));
+  config.grid_z = static_cast<unsigned>(launch.grid[2].evaluate(values));
+  config.block_x = launch.block[0];
+  config.block_y = launch.block[1];
+  config.block_z = launch.block[2];
+  config.shared_bytes = range->shared_bytes;
+  config.stream = stream;
+  cu::LaunchAttribute attributes[2];
+  config.attributes = attributes;
+  config.attribute_count = 0;
+  if (launch.cluster != std::array<uint32_t, 3>{1, 1, 1}) {
+    cu::LaunchAttribute &cluster = attributes[config.attribute_count++];
+    cluster.id = cu::kLaunchAttributeClusterDimension;
+    cluster.value.cluster = {launch.cluster[0], launch.cluster[1], launch.cluster[2]};
+  }
+  if (launch.dependent && overlap_) {
+    cu::LaunchAttribute &serialization = attributes[config.attribute_count++];
+    serialization.id = cu::kLaunchAttributeProgrammaticStreamSerialization;
+    serialization.value.programmatic_stream_serialization = 1;
+  }
+  const CurrentContext context(*device_);
+  cu::TensorMap maps[kMaxTensorMaps];
+  void *arguments[1 + kMaxTensorMaps] = {parameters};
+  for (size_t i = 0; i < launch.tensor_maps.size(); ++i) {
+    encode(launch.tensor_maps[i], parameters, maps[i]);
+    arguments[1 + i] = &maps[i];
+  }
+  cu::check(cu::driver()->launch(&config, range->module->function(), arguments, nullptr), "launch a kernel");
+}
+
+std::vector<Explanation> explain_cuda(const Device &device, const ExecutorRequest &request) {
+  const Target target = choose_target(device, request.target);
+  return explain_dispatch(dispatch(device.hub().catalog(), dispatch_request(device, request, target)), target.name());
+}
+
+}  // namespace quern

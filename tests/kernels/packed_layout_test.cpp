@@ -1,0 +1,160 @@
+// The packed layouts on the host: where bits stand, what lanes make of them, and that every scale byte gives exactly
+// what decode_mxfp4() gives, through the very functions that the kernels use.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <set>
+
+#include <quern/packed_convert.cuh>
+
+namespace quern {
+namespace {
+
+constexpr uint32_t kLayouts[] = {kLayoutMma16Bf16, kLayoutMma16F16};
+
+uint32_t dtype_of(uint32_t layout) { return layout == kLayoutMma16F16 ? kF16 : kBf16; }
+
+double value_of(uint16_t bits, uint32_t layout) {
+  return double{layout == kLayoutMma16F16 ? f32_from_f16(bits) : f32_from_bf16(bits)};
+}
+
+void pairs_of(uint32_t word, uint32_t layout, uint32_t (&pairs)[4]) {
+  if (layout == kLayoutMma16F16) {
+    packed_pairs<kF16>(word, pairs);
+  } else {
+    packed_pairs<kBf16>(word, pairs);
+  }
+}
+
+// The two multipliers of rows g and g + 8, from scale bytes in the place that block 0 or 1 has in a tile.
+uint32_t scales_of(uint32_t layout, int block, uint32_t low, uint32_t high, const PackedRow &row_low,
+                   const PackedRow &row_high) {
+  const uint32_t bytes = (low | high << 8) << (16 * block) | 0xa5a5u << (16 * (1 - block));
+  if (layout == kLayoutMma16F16) {
+    return packed_scales<kF16>(bytes, block, packed_scale_offset<kF16>(row_low.field_offset, row_high.field_offset));
+  }
+  return packed_scales<kBf16>(bytes, block, packed_scale_offset<kBf16>(row_low.field_offset, row_high.field_offset));
+}
+
+TEST(PackedLayout, EveryBitOfAWordIsUsedOnce) {
+  for (const uint32_t layout : kLayouts) {
+    std::set<uint32_t> places;
+    for (int pair = 0; pair < 4; ++pair) {
+      for (int half = 0; half < 2; ++half) {
+        for (int bit = 0; bit < 4; ++bit) places.insert(packed_bit(layout, pair, half, bit));
+      }
+    }
+    EXPECT_EQ(places.size(), 32u);
+    EXPECT_EQ(*places.rbegin(), 31u);
+  }
+}
+
+TEST(PackedLayout, WordsUnpackToWhatWasPacked) {
+  std::mt19937 random(1);
+  for (const uint32_t layout : kLayouts) {
+    for (int i = 0; i < 20000; ++i) {
+      const uint32_t bits = random();
+      const uint8_t pairs[4] = {static_cast<uint8_t>(bits), static_cast<uint8_t>(bits >> 8),
+                                static_cast<uint8_t>(bits >> 16), static_cast<uint8_t>(bits >> 24)};
+      uint8_t back[4];
+      unpack_word(layout, pack_word(layout, pairs), back);
+      for (int pair = 0; pair < 4; ++pair) ASSERT_EQ(back[pair], pairs[pair]);
+    }
+  }
+}
+
+// Bytes on disk: never changes.
+TEST(PackedLayout, WordsArePinned) {
+  const uint8_t pairs[4] = {0x21, 0x43, 0x65, 0x87};
+  EXPECT_EQ(pack_word(kLayoutMma16Bf16, pairs), 0x30864c75u);
+  EXPECT_EQ(pack_word(kLayoutMma16F16, pairs), 0x04687257u);
+  EXPECT_EQ(packed_bytes(2880, 2880), 4430336);
+  EXPECT_EQ(packed_bytes(1, 32), 1792);
+  EXPECT_EQ(packed_tiles_offset(2880), 23296);
+  EXPECT_EQ(packed_tiles_offset(17), 512);
+  EXPECT_EQ(kPackedMagic, 0x4e525551u);
+}
+
+TEST(PackedLayout, PairsAreTheCodesTimesOnePowerOfTwo) {
+  for (const uint32_t layout : kLayouts) {
+    const double unit = layout == kLayoutMma16F16 ? 0x1p-14 : 0x1p-126;
+    for (uint32_t pair_byte = 0; pair_byte < 256; ++pair_byte) {
+      for (int pair = 0; pair < 4; ++pair) {
+        uint8_t bytes[4] = {0x5a, 0xa5, 0x3c, 0xc3};
+        bytes[pair] = static_cast<uint8_t>(pair_byte);
+        uint32_t pairs[4];
+        pairs_of(pack_word(layout, bytes), layout, pairs);
+        EXPECT_EQ(value_of(static_cast<uint16_t>(pairs[pair]), layout), double{e2m1_to_f32(pair_byte & 15)} * unit);
+        EXPECT_EQ(value_of(static_cast<uint16_t>(pairs[pair] >> 16), layout), double{e2m1_to_f32(pair_byte >> 4)} * unit);
+      }
+    }
+  }
+}
+
+// Every scale byte in rows whose largest byte is any: held exactly, or refused. The neighbour row shares the register.
+TEST(PackedLayout, EveryScaleByteIsExactOrRefused) {
+  const DecodePolicy policy{kScaleZeroExact, kScaleNanPropagate, 0, 0};
+  for (const uint32_t layout : kLayouts) {
+    int refused = 0;
+    for (int largest = 0; largest < 255; ++largest) {
+      for (int byte = 0; byte <= largest; ++byte) {
+        const PackedRow row = packed_row(layout, largest, false);
+        const int other = (largest * 7 + byte * 13) % 255;
+        const PackedRow neighbour = packed_row(layout, std::max(other, 3), false);
+        const int block = (largest + byte) % 2;
+        const uint32_t as_low = scales_of(layout, block, static_cast<uint32_t>(byte), static_cast<uint32_t>(other), row,
+                                          neighbour);
+        const uint32_t as_high = scales_of(layout, block, static_cast<uint32_t>(other), static_cast<uint32_t>(byte),
+                                           neighbour, row);
+        ASSERT_EQ(as_low & 0xffffu, as_high >> 16) << largest << " " << byte << " beside " << other;
+        const double multiplier = value_of(static_cast<uint16_t>(as_low), layout);
+        const bool holds = packed_holds(layout, byte, row.field_offset);
+        refused += !holds;
+        const double unit = layout == kLayoutMma16F16 ? 0x1p-14 : 0x1p-126;
+        for (uint32_t nibble = 0; nibble < 16; ++nibble) {
+          const double operand = double{e2m1_to_f32(nibble)} * unit * multiplier;
+          const double weight = double{e2m1_to_f32(nibble)} * std::ldexp(1.0, byte - 127);
+          const bool zero = (nibble & 7) == 0;
+          if (!holds && !zero) continue;
+          ASSERT_EQ(operand * double{row.scale}, weight) << layout << " " << largest << " " << byte << " " << nibble;
+          const auto rounded = static_cast<float>(operand);  // the operand's type must hold it
+          const uint16_t bits = layout == kLayoutMma16F16 ? f16_from_f32(rounded) : bf16_from_f32(rounded);
+          ASSERT_EQ(value_of(bits, layout), operand);
+          if (byte < 253) {
+            ASSERT_EQ(weight, double{decode_mxfp4(nibble, decode_scale(static_cast<uint32_t>(byte), policy, kF32),
+                                                  static_cast<uint32_t>(byte), policy)});
+          }
+        }
+      }
+    }
+    EXPECT_GT(refused, 0) << "a span that cannot be held must be told";
+  }
+}
+
+TEST(PackedLayout, SpansThatAreHeld) {
+  for (int largest = 0; largest < 255; ++largest) {
+    for (int byte = 0; byte <= largest; ++byte) {
+      EXPECT_EQ(packed_holds(kLayoutMma16F16, byte, packed_row(kLayoutMma16F16, largest, false).field_offset),
+                largest - byte <= 24);
+      EXPECT_EQ(packed_holds(kLayoutMma16Bf16, byte, packed_row(kLayoutMma16Bf16, largest, false).field_offset),
+                largest <= 128 || largest - byte <= 133);
+    }
+  }
+}
+
+// A byte of 255 makes its own row NaN and leaves the row in the other half of the register alone.
+TEST(PackedLayout, NanStaysInItsRow) {
+  for (const uint32_t layout : kLayouts) {
+    for (int largest = 0; largest < 255; ++largest) {
+      const PackedRow nan = packed_row(layout, largest, true), row = packed_row(layout, 120, false);
+      EXPECT_TRUE(std::isnan(nan.scale));
+      const uint32_t clean = scales_of(layout, 0, 119, 119, row, row);
+      EXPECT_EQ(scales_of(layout, 0, 255, 119, nan, row) >> 16, clean >> 16) << dtype_of(layout) << " " << largest;
+      EXPECT_EQ(scales_of(layout, 0, 119, 255, row, nan) & 0xffffu, clean & 0xffffu);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace quern
