@@ -15,7 +15,20 @@ Expression Expression::constant(int64_t value) {
 Expression Expression::parse(const Json &value, const std::string &path, const Resolver &resolve) {
   Expression expression;
   expression.append(value, path, resolve, 1);
+  expression.check(path);
   return expression;
+}
+
+// That evaluate() has room for it: terms can make deep what is not deep as it is written.
+void Expression::check(const std::string &path) const {
+  int top = 0;
+  for (const Step &step : steps_) {
+    top += step.op == Op::kConstant || step.op == Op::kSlot ? 1 : -1;
+    if (top > kMaxStack) fail(QUERN_BAD_MANIFEST, path, " nests deeper than ", kMaxStack, " levels with its terms");
+  }
+  if (steps_.size() > kMaxSteps) {
+    fail(QUERN_BAD_MANIFEST, path, " has ", steps_.size(), " steps with its terms; at most ", kMaxSteps);
+  }
 }
 
 void Expression::append(const Json &value, const std::string &path, const Resolver &resolve, int depth) {
@@ -27,7 +40,11 @@ void Expression::append(const Json &value, const std::string &path, const Resolv
   if (value.is_string()) {
     const std::string name = value.get<std::string>();
     const std::optional<Meaning> meaning = resolve(name);
-    if (!meaning) fail(QUERN_BAD_MANIFEST, path, ": \"", name, "\" is no problem size, define or sm_count");
+    if (!meaning) fail(QUERN_BAD_MANIFEST, path, ": \"", name, "\" is no problem size, define, term or sm_count");
+    if (meaning->term != nullptr) {
+      steps_.insert(steps_.end(), meaning->term->steps_.begin(), meaning->term->steps_.end());
+      return;
+    }
     steps_.push_back({meaning->is_slot ? Op::kSlot : Op::kConstant, meaning->value});
     return;
   }

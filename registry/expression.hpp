@@ -17,10 +17,11 @@ namespace quern {
 
 class Expression {
  public:
-  // What a name stands for: a slot that is filled when the expression is evaluated, or a constant.
+  // What a name stands for: a slot that is filled when the expression is evaluated, a constant, or another expression.
   struct Meaning {
     bool is_slot;
-    int64_t value;  // the slot's index, or the constant
+    int64_t value;                    // the slot's index, or the constant
+    const Expression *term = nullptr;  // in place of both
   };
   using Resolver = std::function<std::optional<Meaning>(std::string_view name)>;
 
@@ -40,8 +41,10 @@ class Expression {
     int64_t value;
   };
   static constexpr int kMaxStack = 16;
+  static constexpr size_t kMaxSteps = 512;
 
   static int64_t apply(Op op, int64_t left, int64_t right) noexcept;
+  void check(const std::string &path) const;
   void append(const nlohmann::json &value, const std::string &path, const Resolver &resolve, int depth);
 
   std::vector<Step> steps_;

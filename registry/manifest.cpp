@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <functional>
+#include <map>
 #include <set>
 
 #include "runtime/base/json.hpp"
@@ -283,14 +285,27 @@ Variant read_variant(const Json &value, const std::string &path, const Manifest 
   variant.specialize = read_specialize(object, operation);
   variant.defines = read_defines(object);
 
+  std::map<std::string, Expression, std::less<>> terms;
   const auto resolve = [&](std::string_view name) -> std::optional<Expression::Meaning> {
     if (name == "sm_count") return Expression::Meaning{true, kSmCountSlot};
     if (const int field = operation.find(name); field >= 0) return Expression::Meaning{true, field};
     for (const auto &[define, number] : variant.defines) {
       if (define == name) return Expression::Meaning{false, number};
     }
+    if (const auto term = terms.find(name); term != terms.end()) return Expression::Meaning{false, 0, &term->second};
     return std::nullopt;
   };
+  if (object.find("terms") != nullptr) {
+    for (const Json &term : object.need_array("terms", 1, 32)) {
+      const std::string at = text(object.path("terms"), "[", terms.size(), "]");
+      if (!term.is_array() || term.size() != 2) fail(QUERN_BAD_MANIFEST, at, " is not [name, expression]");
+      const std::string name = as_string(term[0], at);
+      if (!is_identifier(name) || resolve(name)) {
+        fail(QUERN_BAD_MANIFEST, at, ": \"", name, "\" is no identifier, or already has a meaning");
+      }
+      terms.emplace(name, Expression::parse(term[1], at, resolve));
+    }
+  }
   variant.launch = read_launch(object, resolve, variant, operation);
   const Json *workspace = object.find("workspace_bytes");
   variant.workspace_bytes = workspace == nullptr
@@ -299,6 +314,23 @@ Variant read_variant(const Json &value, const std::string &path, const Manifest 
   if (const Json *cost = object.find("cost")) variant.cost = Expression::parse(*cost, object.path("cost"), resolve);
   object.finish();
   return variant;
+}
+
+// A variant as it is written may stand for several: each of its `instances` is the variant with some members replaced
+// (RFC 7396, JSON merge patch).
+std::vector<Json> expand_variant(const Json &value, const std::string &path) {
+  if (!value.is_object() || !value.contains("instances")) return {value};
+  Json shared = value;
+  shared.erase("instances");
+  const Json &instances = value["instances"];
+  if (!instances.is_array() || instances.empty()) fail(QUERN_BAD_MANIFEST, path, ".instances is not a list of objects");
+  std::vector<Json> expanded;
+  for (const Json &instance : instances) {
+    if (!instance.is_object()) fail(QUERN_BAD_MANIFEST, path, ".instances is not a list of objects");
+    expanded.push_back(shared);
+    expanded.back().merge_patch(instance);
+  }
+  return expanded;
 }
 
 // Shapes for self-tests: objects of sizes. Their use is the caller's; here they are only checked.
@@ -355,10 +387,21 @@ Manifest parse_manifest(std::string_view document, const std::string &what) {
     }
     manifest.files = read_files(root);
     std::set<std::string> names;
+    size_t index = 0;
     for (const Json &item : root.need_array("variants", 1, 256)) {
-      manifest.variants.push_back(read_variant(item, text("variants[", manifest.variants.size(), "]"), manifest));
-      if (!names.insert(manifest.variants.back().name).second) {
-        fail(QUERN_BAD_MANIFEST, "variant ", manifest.variants.back().name, " appears twice");
+      const std::string path = text("variants[", index++, "]");
+      for (const Json &variant : expand_variant(item, path)) {
+        manifest.variants.push_back(read_variant(variant, path, manifest));
+        if (!names.insert(manifest.variants.back().name).second) {
+          fail(QUERN_BAD_MANIFEST, "variant ", manifest.variants.back().name, " appears twice");
+        }
+      }
+    }
+    if (manifest.variants.size() > 256) fail(QUERN_BAD_MANIFEST, "variants has more than 256 with all instances");
+    if (root.find("measured") != nullptr) {
+      for (const Json &item : root.need_array("measured", 0, 1024)) {
+        const std::string path = text("measured[", manifest.measured.size(), "]");
+        manifest.measured.push_back(read_measurement(item, path, *manifest.operation, manifest.id));
       }
     }
     check_test(root.find("test"), *manifest.operation);

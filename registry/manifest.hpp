@@ -11,6 +11,7 @@
 
 #include "registry/constraint.hpp"
 #include "registry/expression.hpp"
+#include "registry/measurement.hpp"
 #include "registry/operation.hpp"
 #include "registry/target.hpp"
 
@@ -63,6 +64,7 @@ struct Manifest {
   const Operation *operation = nullptr;
   std::vector<ManifestFile> files;
   std::vector<Variant> variants;
+  std::vector<Measurement> measured;
   std::string text;
 };
 

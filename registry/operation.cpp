@@ -40,7 +40,7 @@ constexpr Field kGemmFields[] = {
     {"batch_invariant", FieldKind::kOption, kNoYes},
 };
 
-constexpr TensorOperand kGemmOperands[] = {{"x", 2, 2}, {"tiles", 3, 8}};
+constexpr TensorOperand kGemmOperands[] = {{"x", 2, 2}, {"tiles", 2, 8}};
 
 constexpr Field kDequantizeFields[] = {
     {"rows", FieldKind::kSize, {}},

@@ -35,7 +35,7 @@ struct TensorOperand {
   int rank;
   int element_bytes;  // 2 or 8
 };
-inline constexpr size_t kMaxTensorRank = 3;
+inline constexpr size_t kMaxTensorRank = 2;
 inline constexpr size_t kMaxTensorMaps = 4;
 inline constexpr size_t kTensorMapBytes = 128;
 

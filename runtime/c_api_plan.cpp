@@ -3,6 +3,7 @@
 
 #include "runtime/c_border.hpp"
 #include "runtime/decode_presets.hpp"
+#include "runtime/gemm_tuning.hpp"
 
 using namespace quern;
 
@@ -127,6 +128,16 @@ quern_status quern_gemm_best_layout(quern_device *device, const quern_gemm_desc 
 
 quern_status quern_gemm_run(const quern_plan *plan, const quern_gemm_args *args, quern_stream stream) {
   return guard([&] { plan_of<GemmPlan>(plan, "quern_gemm_plan").run(read_struct(args, "args"), stream); });
+}
+
+quern_status quern_gemm_tune(quern_device *device, const quern_gemm_desc *desc, quern_tune_visitor visit, void *user) {
+  return guard([&] {
+    tune_gemm(need(device, "device").device, read_struct(desc, "desc"), [&](const TuningReport &row) {
+      visit_or_stop(visit, user,
+                    quern_tune_report{sizeof(quern_tune_report), row.kernel.c_str(), row.m, row.microseconds,
+                                      row.fastest ? 1 : 0, row.failure.c_str(), row.done, row.total});
+    });
+  });
 }
 
 quern_status quern_plan_workspace_size(const quern_plan *plan, int64_t size, size_t *bytes) {

@@ -4,6 +4,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/compiler.hpp"
+#include "runtime/tuning.hpp"
 
 namespace quern {
 namespace {
@@ -37,11 +38,34 @@ Target choose_target(const Device &device, const std::string &asked) {
   return target;
 }
 
+// What is known of the problem on this model: from tuning, else from the packages.
+std::vector<MeasuredStep> measured_steps(const Device &device, const Problem &problem) {
+  const std::string &model = device.facts().model;
+  if (model.empty()) return {};
+  if (auto tuned = load_tuning(device.hub(), problem, model)) return tuned->steps;
+  for (const auto &package : device.hub().catalog().packages()) {
+    if (package->manifest.operation != problem.operation) continue;
+    for (const Measurement &measurement : package->manifest.measured) {
+      if (measurement.fits(problem, model)) return measurement.steps;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 DispatchRequest dispatch_request(const Device &device, const ExecutorRequest &request, const Target &target) {
-  DispatchRequest out{request.problem, device.facts(), forced_kernel(device.hub(), request), request.one_variant, {}};
+  DispatchRequest out{request.problem,
+                      device.facts(),
+                      forced_kernel(device.hub(), request),
+                      request.one_variant,
+                      measured_steps(device, request.problem),
+                      {}};
   out.facts.capability = target.capability;
   return out;
 }
+
+namespace {
 
 std::vector<Explanation> explain_dispatch(const Dispatch &dispatched, const std::string &target) {
   std::vector<Explanation> rows;
@@ -140,13 +164,15 @@ size_t CudaExecutor::workspace_bytes(int64_t size) const {
 void CudaExecutor::encode(const TensorMapRequest &map, const void *parameters, cu::TensorMap &encoded) const {
   const TensorOperand &operand = operation_->operands[map.operand];
   const TensorView view = describe_operand_(parameters, map.operand);
-  constexpr uint32_t kDense[kMaxTensorRank] = {1, 1, 1};
+  constexpr uint32_t kDense[kMaxTensorRank] = {1, 1};
   const int swizzle = cu::kTensorMapSwizzle[map.swizzle == 0 ? 0 : map.swizzle == 32 ? 1 : map.swizzle == 64 ? 2 : 3];
   cu::check(cu::driver()->tensor_map_encode(
                 &encoded, operand.element_bytes == 8 ? cu::kTensorMapUint64 : cu::kTensorMapUint16,
                 static_cast<unsigned>(operand.rank), const_cast<void *>(view.address), view.sizes.data(),
-                view.strides.data(), map.box.data(), kDense, cu::kTensorMapInterleaveNone, swizzle,
-                cu::kTensorMapL2Promotion256, cu::kTensorMapFillZero),
+                &view.stride, map.box.data(), kDense, cu::kTensorMapInterleaveNone, swizzle,
+                // Weights are streamed once, X is read again and again.
+                operand.element_bytes == 8 ? cu::kTensorMapL2Promotion128 : cu::kTensorMapL2Promotion256,
+                cu::kTensorMapFillZero),
             "describe a tensor for TMA");
 }
 

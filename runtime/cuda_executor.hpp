@@ -43,6 +43,9 @@ class CudaExecutor final : public Executor {
   std::vector<Explanation> explanation_;
 };
 
+// What is asked of dispatch for a plan.
+DispatchRequest dispatch_request(const Device &device, const ExecutorRequest &request, const Target &target);
+
 // What plans would use, without compiling or loading.
 std::vector<Explanation> explain_cuda(const Device &device, const ExecutorRequest &request);
 

@@ -91,6 +91,7 @@ void Device::open_cuda(int ordinal) {
       attribute(api, cu::kCapabilityMajor, ordinal_) * 10 + attribute(api, cu::kCapabilityMinor, ordinal_);
   facts_.sm_count = attribute(api, cu::kMultiprocessorCount, ordinal_);
   facts_.shared_memory = attribute(api, cu::kMaxSharedMemoryPerBlockOptin, ordinal_);
+  facts_.model = model_;
   l2_bytes_ = attribute(api, cu::kL2CacheSize, ordinal_);
   size_t memory = 0;
   cu::check(api.device_memory(&memory, ordinal_), "read the GPU's memory size");

@@ -83,7 +83,16 @@ bool is_better(const Candidate &a, const Candidate &b) {
   return width(*a.variant) < width(*b.variant);
 }
 
+// The kernel that was measured to be the fastest at this size; "" where nothing is known.
+std::string measured_kernel(const DispatchRequest &request, int64_t size_of_run) {
+  for (const MeasuredStep &step : request.measured) {
+    if (size_of_run <= step.last) return step.kernel;
+  }
+  return {};
+}
+
 int64_t cost(const Candidate &candidate, const DispatchRequest &request, int64_t size_of_run) {
+  if (candidate.name() == measured_kernel(request, size_of_run)) return INT64_MIN;
   if (!candidate.variant->cost) return INT64_MAX;
   const int64_t estimate = candidate.variant->cost->evaluate(slots_for(request, size_of_run));
   return estimate == Expression::kInvalid ? INT64_MAX : estimate;
@@ -108,6 +117,24 @@ const Candidate *best_for(const std::vector<Candidate> &eligible, const Dispatch
   return best;
 }
 
+// The candidates that can run, best first; the others go to `result` with their reasons.
+std::vector<Candidate> find_eligible(const Catalog &catalog, const DispatchRequest &request, Dispatch &result) {
+  std::vector<Candidate> eligible;
+  for (const auto &package : catalog.packages()) {
+    if (package->manifest.operation != request.problem.operation) continue;
+    for (const Variant &variant : package->manifest.variants) {
+      const Candidate candidate{package, &variant};
+      if (auto reason = refuse(candidate, request)) {
+        result.refusals.push_back({candidate, *reason});
+      } else {
+        eligible.push_back(candidate);
+      }
+    }
+  }
+  std::stable_sort(eligible.begin(), eligible.end(), is_better);
+  return eligible;
+}
+
 // Why nothing serves, from the refusals: the forced kernel's own reason, else those of the most general kernels.
 std::string explain_failure(const DispatchRequest &request, const std::vector<Refusal> &refusals, int64_t uncovered) {
   std::string reasons;
@@ -127,23 +154,32 @@ std::string explain_failure(const DispatchRequest &request, const std::vector<Re
 
 }  // namespace
 
+std::vector<int64_t> cost_steps(int64_t maximum) {
+  std::vector<int64_t> steps;
+  for (const int64_t step : kCostSteps) {
+    if (step < maximum) steps.push_back(step);
+  }
+  steps.push_back(maximum);
+  return steps;
+}
+
+std::vector<Candidate> competitors(const Catalog &catalog, const DispatchRequest &request, int64_t size) {
+  Dispatch ignored;
+  std::vector<Candidate> found;
+  for (const Candidate &candidate : find_eligible(catalog, request, ignored)) {
+    const Constraint &sizes = candidate.variant->accepts[request.problem.operation->run_size];
+    if (sizes.least > size || size > sizes.most) continue;
+    if (!found.empty() && candidate.variant->priority < found.front().variant->priority) break;
+    if (candidate.variant->cost) found.push_back(candidate);
+  }
+  return found;
+}
+
 Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request) {
   const size_t run_size = request.problem.operation->run_size;
   int64_t maximum = request.problem.values[run_size];
   Dispatch result;
-  std::vector<Candidate> eligible;
-  for (const auto &package : catalog.packages()) {
-    if (package->manifest.operation != request.problem.operation) continue;
-    for (const Variant &variant : package->manifest.variants) {
-      const Candidate candidate{package, &variant};
-      if (auto reason = refuse(candidate, request)) {
-        result.refusals.push_back({candidate, *reason});
-      } else {
-        eligible.push_back(candidate);
-      }
-    }
-  }
-  std::stable_sort(eligible.begin(), eligible.end(), is_better);
+  const std::vector<Candidate> eligible = find_eligible(catalog, request, result);
 
   // A variant forced by its own name serves the sizes it accepts; else every size must be served.
   int64_t first = 1;
@@ -162,6 +198,9 @@ Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request) {
     for (const int64_t step : kCostSteps) {
       if (step >= first && step < maximum) starts.insert(step + 1);
     }
+  }
+  for (const MeasuredStep &step : request.measured) {
+    if (!request.one_variant && step.last >= first && step.last < maximum) starts.insert(step.last + 1);
   }
   int64_t uncovered = 0;
   for (auto start = starts.begin(); start != starts.end() && uncovered == 0; ++start) {

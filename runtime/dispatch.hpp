@@ -16,6 +16,7 @@ struct DeviceFacts {
   int capability = 0;
   int sm_count = 0;
   int64_t shared_memory = 0;  // per block, opt-in maximum
+  std::string model;          // "NVIDIA H200"; "" without hardware
 };
 
 struct Candidate {
@@ -49,10 +50,18 @@ struct DispatchRequest {
   DeviceFacts facts;
   std::string force;  // "": free choice; "package" or "package:variant"
   bool one_variant = false;  // that serves every size
+  // Of candidates of equal priority these win, each up to its size; where they say nothing, costs decide.
+  std::vector<MeasuredStep> measured;
   // Candidates that proved unusable (they do not compile, or lie about their parameters), by name, with the reason.
   std::map<std::string, std::string> unusable;
 };
 
 Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request);
+
+// The run sizes up to a maximum at which costs are compared and tuning measures.
+std::vector<int64_t> cost_steps(int64_t maximum);
+
+// Those that compete by cost at this run size: they accept it, have a cost, and no other has a higher priority.
+std::vector<Candidate> competitors(const Catalog &catalog, const DispatchRequest &request, int64_t size);
 
 }  // namespace quern

@@ -41,6 +41,12 @@ std::string open_driver(Api &api) {
   if (api.name == nullptr) return file + " has no " #symbol "; Quern needs driver 525 (CUDA 12.0) or newer";
   QUERN_DRIVER_FUNCTIONS(QUERN_FIND)
 #undef QUERN_FIND
+  api.has_timing = true;
+#define QUERN_FIND(name, symbol, parameters)                              \
+  api.name = reinterpret_cast<decltype(api.name)>(library.find(#symbol)); \
+  api.has_timing = api.has_timing && api.name != nullptr;
+  QUERN_DRIVER_TIMING_FUNCTIONS(QUERN_FIND)
+#undef QUERN_FIND
   api.kernel_parameter_info =
       reinterpret_cast<decltype(api.kernel_parameter_info)>(library.find("cuKernelGetParamInfo"));
   if (const Result result = api.init(0); result != kSuccess) return why_init_failed(result);

@@ -13,6 +13,9 @@ struct CUctx_st;
 struct CUlib_st;
 struct CUkern_st;
 struct CUfunc_st;
+struct CUevent_st;
+struct CUgraph_st;
+struct CUgraphExec_st;
 
 namespace quern::cu {
 
@@ -24,6 +27,9 @@ using Kernel = CUkern_st *;
 using Function = CUfunc_st *;
 using DevicePointer = unsigned long long;
 using Stream = quern_stream;
+using Event = CUevent_st *;
+using Graph = CUgraph_st *;
+using GraphExec = CUgraphExec_st *;
 
 constexpr Result kSuccess = 0;
 constexpr Result kInvalidValue = 1;
@@ -59,8 +65,13 @@ constexpr int kTensorMapUint16 = 1;
 constexpr int kTensorMapUint64 = 4;
 constexpr int kTensorMapInterleaveNone = 0;
 constexpr int kTensorMapSwizzle[] = {0, 1, 2, 3};  // none, 32, 64 and 128 bytes
+constexpr int kTensorMapL2Promotion128 = 2;
 constexpr int kTensorMapL2Promotion256 = 3;
 constexpr int kTensorMapFillZero = 0;
+
+// CUstream_flags, CUstreamCaptureMode
+constexpr unsigned int kStreamNonBlocking = 1;
+constexpr int kCaptureThreadLocal = 1;
 
 struct alignas(128) TensorMap {  // CUtensorMap
   unsigned long long words[16];
@@ -122,10 +133,28 @@ struct LaunchConfig {
      int l2_promotion, int fill))                                                                                    \
   X(launch, cuLaunchKernelEx, (const LaunchConfig *config, Function function, void **parameters, void **extra))
 
+// What timing needs, and nothing else does.
+#define QUERN_DRIVER_TIMING_FUNCTIONS(X)                                                                             \
+  X(stream_create, cuStreamCreate, (Stream * stream, unsigned int flags))                                            \
+  X(stream_destroy, cuStreamDestroy_v2, (Stream stream))                                                             \
+  X(capture_begin, cuStreamBeginCapture_v2, (Stream stream, int mode))                                               \
+  X(capture_end, cuStreamEndCapture, (Stream stream, Graph * graph))                                                 \
+  X(graph_destroy, cuGraphDestroy, (Graph graph))                                                                    \
+  X(graph_instantiate, cuGraphInstantiateWithFlags, (GraphExec * executable, Graph graph, unsigned long long flags)) \
+  X(graph_exec_destroy, cuGraphExecDestroy, (GraphExec executable))                                                  \
+  X(graph_launch, cuGraphLaunch, (GraphExec executable, Stream stream))                                              \
+  X(event_create, cuEventCreate, (Event * event, unsigned int flags))                                                \
+  X(event_destroy, cuEventDestroy_v2, (Event event))                                                                 \
+  X(event_record, cuEventRecord, (Event event, Stream stream))                                                       \
+  X(event_synchronize, cuEventSynchronize, (Event event))                                                            \
+  X(event_elapsed, cuEventElapsedTime, (float *milliseconds, Event start, Event end))
+
 struct Api {
 #define QUERN_MEMBER(name, symbol, parameters) Result(*name) parameters;
   QUERN_DRIVER_FUNCTIONS(QUERN_MEMBER)
+  QUERN_DRIVER_TIMING_FUNCTIONS(QUERN_MEMBER)
 #undef QUERN_MEMBER
+  bool has_timing;  // whether these are there
   // Since 12.4; null before.
   Result (*kernel_parameter_info)(Kernel kernel, size_t index, size_t *offset, size_t *size);
   int version;  // 13000 for 13.0

@@ -32,12 +32,11 @@ class Executor {
   virtual const std::vector<Explanation> &explanation() const = 0;
 };
 
-// Where a tensor of a run lies, for TMA: sizes in elements, the innermost first, and the bytes from one to the next in
-// all dimensions but that.
+// Where a matrix of a run lies, for TMA: its sizes in elements, that of a row first, and the bytes from row to row.
 struct TensorView {
   const void *address;
   std::array<uint64_t, kMaxTensorRank> sizes;
-  std::array<uint64_t, kMaxTensorRank> strides;
+  uint64_t stride;
 };
 using DescribeOperand = TensorView (*)(const void *parameters, size_t operand);
 

@@ -4,6 +4,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/cpu/kernels.hpp"
+#include "runtime/cuda_executor.hpp"
 #include "runtime/plan.hpp"
 
 namespace quern {
@@ -55,18 +56,12 @@ quern_gemm_desc checked(const quern_gemm_desc &given, bool on_cpu) {
 
 TensorView describe_operand(const void *parameters, size_t operand) {
   const GemmParams &p = *static_cast<const GemmParams *>(parameters);
-  const auto k_tiles = static_cast<uint64_t>(packed_k_tiles(p.k));
-  constexpr uint64_t kTileWords = kPackedTileBytes / 8;
-  switch (operand) {
-    case 0:  // x
-      return {p.x,
-              {static_cast<uint64_t>(p.k), static_cast<uint64_t>(p.m), 1},
-              {static_cast<uint64_t>(p.x_stride) * 2, 0, 0}};
-    default:  // tiles
-      return {p.blocks,
-              {kTileWords, k_tiles, static_cast<uint64_t>(packed_row_tiles(p.n))},
-              {kPackedTileBytes, k_tiles * kPackedTileBytes, 0}};
+  if (operand == 0) {  // x
+    return {p.x, {static_cast<uint64_t>(p.k), static_cast<uint64_t>(p.m)}, static_cast<uint64_t>(p.x_stride) * 2};
   }
+  // tiles: those of 16 rows follow each other
+  const auto strip_bytes = static_cast<uint64_t>(packed_k_tiles(p.k)) * kPackedTileBytes;
+  return {p.blocks, {strip_bytes / 8, static_cast<uint64_t>(packed_row_tiles(p.n))}, strip_bytes};
 }
 
 ExecutorRequest request(const quern_gemm_desc &desc) {
@@ -125,6 +120,10 @@ quern_layout GemmPlan::best_layout(const Device &device, const quern_gemm_desc &
   const std::vector<Explanation> candidates = quern::explain(device, asked);
   const bool served = !candidates.empty() && candidates.front().chosen;
   return served ? packed.layout : QUERN_LAYOUT_CANONICAL;
+}
+
+DispatchRequest GemmPlan::dispatch_request(const Device &device, const quern_gemm_desc &desc) {
+  return quern::dispatch_request(device, request(checked(desc, false)), native_target(device.facts().capability));
 }
 
 void GemmPlan::check(const quern_gemm_args &args) const {

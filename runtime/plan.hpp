@@ -29,6 +29,8 @@ class GemmPlan final : public Plan {
   void run(const quern_gemm_args &args, quern_stream stream) const;
   static std::vector<Explanation> explain(const Device &device, const quern_gemm_desc &desc);
   static quern_layout best_layout(const Device &device, const quern_gemm_desc &desc);
+  // What is asked of dispatch on a CUDA device.
+  static DispatchRequest dispatch_request(const Device &device, const quern_gemm_desc &desc);
 
  private:
   using Plan::Plan;

@@ -126,7 +126,7 @@ __device__ __forceinline__ void zero_gaps(const RepackParams &p) {
 }  // namespace
 }  // namespace quern
 
-extern "C" __global__ void __launch_bounds__(quern::kThreads)
+extern "C" __global__ void __launch_bounds__(quern::kThreads, 1)
     quern_repack_pack(const __grid_constant__ quern::RepackParams p) {
   using namespace quern;
   __shared__ Statistics statistics[kPackedTileRows];
@@ -149,7 +149,7 @@ extern "C" __global__ void __launch_bounds__(quern::kThreads)
   }
 }
 
-extern "C" __global__ void __launch_bounds__(quern::kThreads)
+extern "C" __global__ void __launch_bounds__(quern::kThreads, 1)
     quern_repack_unpack(const __grid_constant__ quern::RepackParams p) {
   using namespace quern;
   const Lane lane = this_lane();

@@ -5,7 +5,7 @@
 namespace quern {
 namespace {
 
-constexpr int kMaxDepth = 16;
+constexpr int kMaxDepth = 32;
 constexpr size_t kMaxBytes = 256 * 1024;
 
 }  // namespace

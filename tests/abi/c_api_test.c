@@ -355,6 +355,12 @@ static void test_gemm_plans(quern_device *device) {
   NO_PLAN(quern_gemm_plan, desc, blocks_stride, K / 2 - 16);
   NO_PLAN(quern_gemm_plan, desc, scales_stride, -3);
   NO_PLAN(quern_gemm_plan, desc, scale_zero, (quern_scale_zero)2);
+  NO_PLAN(quern_gemm_plan, desc, layout, (quern_layout)3);
+  NO_PLAN(quern_gemm_plan, desc, activation, (quern_activation)5);
+  NO_PLAN(quern_gemm_plan, desc, residual, 2);
+  NO_PLAN(quern_gemm_plan, desc, residual_stride, N - 1);
+  NO_PLAN(quern_gemm_plan, desc, batch_invariant, -1);
+  NO_PLAN(quern_gemm_plan, desc, overlap, 2);
   UNTOUCHED(refused);
   INVALID(quern_gemm_explain(device, &desc, NULL, NULL));
   INVALID(quern_gemm_explain(NULL, &desc, stop, &visits));
@@ -403,6 +409,108 @@ static void test_gemm_runs(quern_device *device) {
   CHECK(y[0] == 0x7777);
   quern_plan_close(plan);
   quern_plan_close(biased);
+}
+
+/* Weights packed, looked at, unpacked and multiplied with, on the CPU. */
+static void test_packed_weights(quern_device *device) {
+  quern_weights_desc weights = QUERN_WEIGHTS_DESC_INIT, found = QUERN_WEIGHTS_DESC_INIT, other;
+  quern_gemm_desc desc = QUERN_GEMM_DESC_INIT;
+  quern_gemm_args args = QUERN_GEMM_ARGS_INIT;
+  quern_plan *plan = NULL;
+  quern_layout layout = (quern_layout)77;
+  static uint8_t back[N * K / 2], scales_back[N * K / 32];
+  static uint64_t packed[4096];
+  static uint16_t residual[M * N];
+  size_t bytes = 0, found_bytes = 0, workspace_bytes = 0;
+  void *workspace;
+  weights.layout = QUERN_LAYOUT_MMA16_BF16;
+  weights.n = N;
+  weights.k = K;
+  EXPECT(QUERN_OK, quern_weights_packed_bytes(&weights, &bytes));
+  CHECK(bytes > 256 && bytes % 256 == 0 && bytes <= sizeof packed);
+  EXPECT(QUERN_OK, quern_weights_pack(device, &weights, blocks, scales, packed, NULL));
+  EXPECT(QUERN_OK, quern_weights_inspect(packed, 256, &found, &found_bytes));
+  CHECK(found.layout == QUERN_LAYOUT_MMA16_BF16 && found.n == N && found.k == K && found_bytes == bytes);
+  EXPECT(QUERN_OK, quern_weights_inspect(packed, 256, &found, NULL));
+  EXPECT(QUERN_OK, quern_weights_unpack(device, &weights, packed, back, scales_back, NULL));
+  CHECK(memcmp(back, blocks, sizeof back) == 0 && memcmp(scales_back, scales, sizeof scales_back) == 0);
+
+  bytes = 0x7777;
+  INVALID(quern_weights_packed_bytes(NULL, &bytes));
+  INVALID(quern_weights_packed_bytes(&weights, NULL));
+  other = weights;
+  other.layout = QUERN_LAYOUT_CANONICAL;
+  INVALID(quern_weights_packed_bytes(&other, &bytes));
+  other = weights;
+  other.k = K + 1;
+  INVALID(quern_weights_packed_bytes(&other, &bytes));
+  other = weights;
+  other.n = 0;
+  INVALID(quern_weights_packed_bytes(&other, &bytes));
+  CHECK(bytes == 0x7777);
+  INVALID(quern_weights_pack(NULL, &weights, blocks, scales, packed, NULL));
+  INVALID(quern_weights_pack(device, NULL, blocks, scales, packed, NULL));
+  INVALID(quern_weights_pack(device, &weights, NULL, scales, packed, NULL));
+  INVALID(quern_weights_pack(device, &weights, blocks, NULL, packed, NULL));
+  INVALID(quern_weights_pack(device, &weights, blocks, scales, NULL, NULL));
+  INVALID(quern_weights_pack(device, &weights, blocks, scales, (char *)packed + 1, NULL));
+  other = weights;
+  other.n = N + 1;
+  INVALID(quern_weights_unpack(device, &other, packed, back, scales_back, NULL));
+  other = weights;
+  other.layout = QUERN_LAYOUT_MMA16_F16;
+  INVALID(quern_weights_unpack(device, &other, packed, back, scales_back, NULL));
+  INVALID(quern_weights_inspect(packed, 255, &found, NULL));
+  INVALID(quern_weights_inspect(NULL, 256, &found, NULL));
+  INVALID(quern_weights_inspect(packed, 256, NULL, NULL));
+  memcpy(back, packed, 256);
+  back[0] ^= 1; /* the magic number */
+  EXPECT(QUERN_CORRUPT, quern_weights_inspect(back, 256, &found, NULL));
+  back[0] ^= 1;
+  back[4] = 2; /* the version */
+  EXPECT(QUERN_UNSUPPORTED, quern_weights_inspect(back, 256, &found, NULL));
+  back[4] = 1;
+  back[12] = 99; /* the layout */
+  EXPECT(QUERN_UNSUPPORTED, quern_weights_inspect(back, 256, &found, NULL));
+  back[12] = 1;
+  back[24] = 1; /* k */
+  EXPECT(QUERN_CORRUPT, quern_weights_inspect(back, 256, &found, NULL));
+
+  desc.x_dtype = desc.y_dtype = QUERN_DTYPE_BF16;
+  desc.m_max = M;
+  desc.n = N;
+  desc.k = K;
+  EXPECT(QUERN_OK, quern_gemm_best_layout(device, &desc, &layout));
+  CHECK(layout == QUERN_LAYOUT_CANONICAL); /* of the CPU */
+  INVALID(quern_gemm_best_layout(device, &desc, NULL));
+  INVALID(quern_gemm_best_layout(NULL, &desc, &layout));
+  desc.layout = QUERN_LAYOUT_MMA16_F16;
+  INVALID(quern_gemm_plan(device, &desc, &plan)); /* packed for the other type */
+  desc.layout = QUERN_LAYOUT_MMA16_BF16;
+  desc.residual = 1;
+  EXPECT(QUERN_OK, quern_gemm_plan(device, &desc, &plan));
+  EXPECT(QUERN_OK, quern_plan_workspace_size(plan, M, &workspace_bytes));
+  workspace = NULL;
+  EXPECT(QUERN_OK, quern_device_allocate(device, workspace_bytes, &workspace));
+  args.m = M;
+  args.x = x;
+  args.blocks = packed;
+  args.y = y;
+  args.workspace = workspace;
+  args.workspace_bytes = workspace_bytes;
+  args.alpha = -2.0f;
+  INVALID(quern_gemm_run(plan, &args, NULL)); /* a residual was promised */
+  args.residual = residual;
+  residual[0] = 0x3f80;
+  x[0] = 0x3f80;
+  EXPECT(QUERN_OK, quern_gemm_run(plan, &args, NULL));
+  CHECK(y[0] == 0xbf80 && y[1] == 0xc000); /* -2 * 1 + 1 and -2 * 1 */
+  args.scales = scales;
+  INVALID(quern_gemm_run(plan, &args, NULL));
+  EXPECT(QUERN_UNSUPPORTED, quern_gemm_tune(device, &desc, NULL, NULL)); /* the CPU has nothing to choose from */
+  INVALID(quern_gemm_tune(NULL, &desc, NULL, NULL));
+  quern_plan_close(plan);
+  EXPECT(QUERN_OK, quern_device_release(device, workspace));
 }
 
 static int stop_kernels(void *user, const quern_kernel_info *info) {
@@ -539,6 +647,7 @@ int main(void) {
   test_dequantize_runs(device);
   test_gemm_plans(device);
   test_gemm_runs(device);
+  test_packed_weights(device);
   test_target(hub);
   test_kernels_and_cache(hub);
   quern_device_close(device);

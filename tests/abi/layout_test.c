@@ -238,6 +238,16 @@ AT(quern_gemm_args, workspace_bytes, 64);
 AT(quern_gemm_args, residual, 72);
 AT(quern_gemm_args, alpha, 80);
 
+SIZE(quern_tune_report, 56);
+AT(quern_tune_report, struct_size, 0);
+AT(quern_tune_report, kernel, 8);
+AT(quern_tune_report, m, 16);
+AT(quern_tune_report, microseconds, 24);
+AT(quern_tune_report, fastest, 32);
+AT(quern_tune_report, failure, 40);
+AT(quern_tune_report, done, 48);
+AT(quern_tune_report, total, 52);
+
 SIZE(quern_candidate, 64);
 AT(quern_candidate, struct_size, 0);
 AT(quern_candidate, kernel, 8);

@@ -56,6 +56,7 @@ static_assert(!same_type<int (*)(size_t), CUresult (*)(unsigned)>());
 #define QUERN_CHECK(name, symbol, parameters) \
   static_assert(same_type<decltype(cu::Api::name), decltype(&symbol)>(), #symbol);
 QUERN_DRIVER_FUNCTIONS(QUERN_CHECK)
+QUERN_DRIVER_TIMING_FUNCTIONS(QUERN_CHECK)
 #undef QUERN_CHECK
 #if CUDA_VERSION >= 12040
 static_assert(same_type<decltype(cu::Api::kernel_parameter_info), decltype(&cuKernelGetParamInfo)>());
@@ -90,6 +91,8 @@ static_assert(cu::kJitErrorLogBufferSizeBytes == CU_JIT_ERROR_LOG_BUFFER_SIZE_BY
 static_assert(cu::kLaunchAttributeClusterDimension == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION);
 static_assert(cu::kLaunchAttributeProgrammaticStreamSerialization ==
               CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
+static_assert(cu::kStreamNonBlocking == CU_STREAM_NON_BLOCKING);
+static_assert(cu::kCaptureThreadLocal == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
 static_assert(cu::kTensorMapUint16 == CU_TENSOR_MAP_DATA_TYPE_UINT16);
 static_assert(cu::kTensorMapUint64 == CU_TENSOR_MAP_DATA_TYPE_UINT64);
 static_assert(cu::kTensorMapInterleaveNone == CU_TENSOR_MAP_INTERLEAVE_NONE);
@@ -97,6 +100,7 @@ static_assert(cu::kTensorMapSwizzle[0] == CU_TENSOR_MAP_SWIZZLE_NONE);
 static_assert(cu::kTensorMapSwizzle[1] == CU_TENSOR_MAP_SWIZZLE_32B);
 static_assert(cu::kTensorMapSwizzle[2] == CU_TENSOR_MAP_SWIZZLE_64B);
 static_assert(cu::kTensorMapSwizzle[3] == CU_TENSOR_MAP_SWIZZLE_128B);
+static_assert(cu::kTensorMapL2Promotion128 == CU_TENSOR_MAP_L2_PROMOTION_L2_128B);
 static_assert(cu::kTensorMapL2Promotion256 == CU_TENSOR_MAP_L2_PROMOTION_L2_256B);
 static_assert(cu::kTensorMapFillZero == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 static_assert(sizeof(cu::TensorMap) == sizeof(CUtensorMap) && alignof(cu::TensorMap) >= alignof(CUtensorMap));

@@ -1,5 +1,6 @@
 // Every unit of every built-in package, through NVRTC: it compiles cleanly for every architecture it serves.
 #include <cstdio>
+#include <set>
 
 #include "nvrtc_required.hpp"
 #include "registry/package.hpp"
@@ -45,9 +46,12 @@ TEST_P(PackagesTest, CompileCleanly) {
   }
 }
 
-// The cache takes one compile for another, so compiling must be a function of its inputs.
+// The cache takes one compile for another, so compiling must be a function of its inputs. One variant of each source
+// shows it.
 TEST_P(PackagesTest, CompileToTheSameBytes) {
+  std::set<std::string> seen;
   for (const CompileUnit &unit : units()) {
+    if (!seen.insert(unit.source->digest).second) continue;
     EXPECT_TRUE(compile(nvrtc_, unit).code == compile(nvrtc_, unit).code) << unit.kernel << " " << unit.types;
   }
 }

@@ -169,7 +169,7 @@ TEST_F(CudaPath, TensorMapsAndOverlapReachTheDriverAsTheManifestSays) {
                   "layout": ["mma16_bf16"]},
       "defines": {"TOKENS": 24},
       "launch": {"grid": [1, 1, 1], "block": [64, 1, 1], "cluster": [1, 1, 1], "dependent": true, "tensor_maps": [
-        {"operand": "tiles", "box": [136, 1, 4]}, {"operand": "x", "box": [64, "TOKENS"], "swizzle": 128}]}}]})";
+        {"operand": "tiles", "box": [136, 4]}, {"operand": "x", "box": [64, "TOKENS"], "swizzle": 128}]}}]})";
   open();
   quern_gemm_desc problem = desc();
   problem.y_dtype = QUERN_DTYPE_F32;

@@ -76,6 +76,44 @@ TEST(PackedLayout, WordsArePinned) {
   EXPECT_EQ(kPackedMagic, 0x4e525551u);
 }
 
+// Row and column in 16 x 16 of the element in half `half` of register `reg` of lane `lane`. PTX ISA, "Matrix Fragments
+// for mma.m16n8k16 with floating point type"; a warp's part of the A of wgmma.m64nNk16 is the same.
+std::pair<int, int> a_position(int lane, int reg, int half) {
+  return {lane / 4 + (reg % 2 == 0 ? 0 : 8), lane % 4 * 2 + half + (reg < 2 ? 0 : 8)};
+}
+
+// A tile packed as packed_layout.h says, read as the lanes of a warp read it: every weight where its MMA looks for it.
+TEST(PackedLayout, LanesFindTheirWeightsInATile) {
+  for (const uint32_t layout : kLayouts) {
+    std::mt19937 random(5);
+    uint8_t codes[16][64];
+    for (auto &row : codes) {
+      for (uint8_t &code : row) code = random() & 15;
+    }
+    const double unit = layout == kLayoutMma16F16 ? 0x1p-14 : 0x1p-126;
+    std::set<std::pair<int, int>> seen;
+    for (int lane = 0; lane < 32; ++lane) {
+      const int g = lane / 4, t = lane % 4;
+      for (int step = 0; step < 4; ++step) {
+        const auto pair_at = [&](int row, int k) { return static_cast<uint8_t>(codes[row][k] | codes[row][k + 1] << 4); };
+        const int k = 16 * step + 2 * t;
+        const uint8_t bytes[4] = {pair_at(g, k), pair_at(g + 8, k), pair_at(g, k + 8), pair_at(g + 8, k + 8)};
+        uint32_t fragment[4];
+        pairs_of(pack_word(layout, bytes), layout, fragment);
+        for (int reg = 0; reg < 4; ++reg) {
+          for (int half = 0; half < 2; ++half) {
+            const auto [row, column] = a_position(lane, reg, half);
+            EXPECT_EQ(value_of(static_cast<uint16_t>(fragment[reg] >> (16 * half)), layout),
+                      double{e2m1_to_f32(codes[row][16 * step + column])} * unit);
+            seen.emplace(row, 16 * step + column);
+          }
+        }
+      }
+    }
+    EXPECT_EQ(seen.size(), 16u * 64u);
+  }
+}
+
 TEST(PackedLayout, PairsAreTheCodesTimesOnePowerOfTwo) {
   for (const uint32_t layout : kLayouts) {
     const double unit = layout == kLayoutMma16F16 ? 0x1p-14 : 0x1p-126;

@@ -55,7 +55,7 @@ class DispatchTest : public testing::Test {
   TemporaryDirectory directory_;
   Json variants_ = Json::array();
   std::unique_ptr<Catalog> catalog_;
-  DispatchRequest request_{{&gemm_operation(), {}}, {90, 132, 227 << 10}, "", false, {}};
+  DispatchRequest request_{{&gemm_operation(), {}}, {90, 132, 227 << 10, ""}, "", false, {}, {}};
   Dispatch result_;
 
  private:
@@ -112,6 +112,38 @@ TEST_F(DispatchTest, OfEqualPrioritiesTheLeastCostServesEachStepOfSizes) {
   EXPECT_EQ(refusal("uncosted"), "others are preferred: its priority is 0");
   add("preferred", {{"priority", 1}, {"cost", 1000000}, {"accepts", {{"m", {{"min", 50}}}}}});
   EXPECT_EQ(choices(), "few:1-12 many:13-49 preferred:50-100");
+}
+
+TEST_F(DispatchTest, WhatWasMeasuredComesBeforeCostsAndBehindPriorities) {
+  add("few", {{"cost", {{"mul", {"m", 100}}}}, {"accepts", {{"m", {{"max", 60}}}}}});
+  add("many", {{"cost", {{"add", {1500, "m"}}}}});
+  names("m") = 100;
+  request_.measured = {{5, "quern/mxfp4-gemm:many"}, {40, "quern/mxfp4-gemm:few"}, {200, "quern/mxfp4-gemm:gone"}};
+  EXPECT_EQ(choices(), "many:1-5 few:6-40 many:41-100");  // beyond what is known, and for what is gone, costs
+  request_.measured = {{100, "quern/mxfp4-gemm:few"}};
+  EXPECT_EQ(choices(), "few:1-60 many:61-100");
+  request_.measured.clear();
+  EXPECT_EQ(choices(), "few:1-12 many:13-100");
+  add("preferred", {{"priority", 1}, {"accepts", {{"m", {{"max", 3}}}}}});
+  request_.measured = {{5, "quern/mxfp4-gemm:many"}};
+  EXPECT_EQ(choices(), "preferred:1-3 many:4-5 few:6-12 many:13-100");
+}
+
+TEST_F(DispatchTest, CompetitorsAreThoseOfTheHighestPriorityWithACost) {
+  add("low", {{"priority", -1}, {"cost", 1}});
+  add("a", {{"cost", 5}, {"accepts", {{"m", {{"max", 8}}}}}});
+  add("b", {{"cost", 7}});
+  add("uncosted");
+  const auto names_at = [&](int64_t size) {
+    std::string found;
+    for (const Candidate &candidate : competitors(*catalog_, request_, size)) found += candidate.variant->name + " ";
+    return found;
+  };
+  choices();
+  EXPECT_EQ(names_at(8), "a b ");
+  EXPECT_EQ(names_at(9), "b ");
+  EXPECT_EQ(cost_steps(1), std::vector<int64_t>{1});
+  EXPECT_EQ(cost_steps(10), (std::vector<int64_t>{1, 2, 4, 8, 10}));
 }
 
 TEST_F(DispatchTest, OneVariantForAllSizesIsTheBestAtTheLargest) {
@@ -279,13 +311,13 @@ TEST_F(DispatchTest, OtherOperationsAreNoCandidates) {
 TEST(BuiltinDispatch, ServesEveryProblemEverywhere) {
   const Catalog catalog("");
   for (const Target &target : known_targets()) {
-    const DeviceFacts facts{target.capability, 1, shared_memory_of(target.capability)};
+    const DeviceFacts facts{target.capability, 1, shared_memory_of(target.capability), ""};
     for (const int64_t x : {2, 3}) {
       for (const int64_t bias : {0, 1, 2, 3}) {
         for (const auto &[m, n, k] :
              {std::array<int64_t, 3>{1, 1, 32}, {INT32_MAX, 1, 32}, {1, INT32_MAX, 32}, {8192, 201088, 2880}}) {
           Problem gemm{&gemm_operation(), {m, n, k, 1, x, 5 - x, bias, bias % 2}};
-          const Dispatch result = dispatch(catalog, {gemm, facts, "", false, {}});
+          const Dispatch result = dispatch(catalog, {gemm, facts, "", false, {}, {}});
           ASSERT_FALSE(result.choices.empty()) << target.name() << ": " << result.failure;
           EXPECT_EQ(result.choices.back().last, m);
         }
@@ -294,7 +326,7 @@ TEST(BuiltinDispatch, ServesEveryProblemEverywhere) {
     for (const int64_t dst : {1, 2, 3}) {
       for (const int64_t rows : {INT64_C(1), INT64_C(1) << 40}) {
         Problem dequantize{&dequantize_operation(), {rows, 32, 1, dst, 1, 2, 1, 1}};
-        EXPECT_FALSE(dispatch(catalog, {dequantize, facts, "", false, {}}).choices.empty()) << target.name();
+        EXPECT_FALSE(dispatch(catalog, {dequantize, facts, "", false, {}, {}}).choices.empty()) << target.name();
       }
     }
   }

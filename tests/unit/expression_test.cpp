@@ -40,7 +40,7 @@ TEST(Expression, RefusesWhatIsNone) {
                            R"({"add": [1,2,3,4,5,6,7,8,9]})", R"({"add": {"a": 1}})", R"({"Add": [1, 2]})"}) {
     expect_refused(json, "is no expression");
   }
-  expect_refused(R"({"add": [1, {"mul": [2, "oops"]}]})", "\"oops\" is no problem size, define or sm_count");
+  expect_refused(R"({"add": [1, {"mul": [2, "oops"]}]})", "\"oops\" is no problem size, define, term or sm_count");
   expect_refused(R"("")", "\"\" is no problem size");
   expect_refused("1.5", "write an integer");
   expect_refused("-1", "write an integer");

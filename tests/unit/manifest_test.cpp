@@ -258,20 +258,99 @@ TEST(ParseManifest, ReadsTensorMapsAndCosts) {
   variant["defines"]["TOKENS"] = 48;
   variant["cost"] = {{"mul", {"m", "TOKENS"}}};
   variant["launch"]["dependent"] = true;
-  variant["launch"]["tensor_maps"] = {{{"operand", "tiles"}, {"box", {136, 1, 16}}},
+  variant["launch"]["tensor_maps"] = {{{"operand", "tiles"}, {"box", {136, 16}}},
                                       {{"operand", "x"}, {"box", {64, "TOKENS"}}, {"swizzle", 128}}};
   const Variant read = parse_manifest(manifest.dump(), "").variants[0];
   EXPECT_TRUE(read.launch.dependent);
   ASSERT_EQ(read.launch.tensor_maps.size(), 2u);
   EXPECT_EQ(read.launch.tensor_maps[0].operand, 1u);
-  EXPECT_EQ(read.launch.tensor_maps[0].box, (std::array<uint32_t, 3>{136, 1, 16}));
+  EXPECT_EQ(read.launch.tensor_maps[0].box, (std::array<uint32_t, 2>{136, 16}));
   EXPECT_EQ(read.launch.tensor_maps[0].swizzle, 0u);
   EXPECT_EQ(read.launch.tensor_maps[1].operand, 0u);
-  EXPECT_EQ(read.launch.tensor_maps[1].box, (std::array<uint32_t, 3>{64, 48, 0}));
+  EXPECT_EQ(read.launch.tensor_maps[1].box, (std::array<uint32_t, 2>{64, 48}));
   EXPECT_EQ(read.launch.tensor_maps[1].swizzle, 128u);
   std::array<int64_t, kSlots> slots{};
   slots[0] = 3;
   EXPECT_EQ(read.cost->evaluate(slots), 144);
+}
+
+TEST(ParseManifest, InstancesAreVariantsWithMembersReplaced) {
+  Json manifest = sound();
+  Json &variant = manifest["variants"][0];
+  variant["defines"]["SPLIT"] = 1;
+  variant["instances"] = {{{"name", "one"}}, {{"name", "two"}, {"priority", 9}, {"defines", {{"SPLIT", 2}}}}};
+  const auto variants = parse_manifest(manifest.dump(), "").variants;
+  ASSERT_EQ(variants.size(), 2u);
+  EXPECT_EQ(variants[0].name, "one");
+  EXPECT_EQ(variants[1].name, "two");
+  EXPECT_EQ(variants[1].priority, 9);
+  const auto split = [](const Variant &of) {
+    for (const auto &[name, value] : of.defines) {
+      if (name == "SPLIT") return value;
+    }
+    return int64_t{0};
+  };
+  EXPECT_EQ(split(variants[0]), 1);
+  EXPECT_EQ(split(variants[1]), 2);
+  EXPECT_EQ(variants[1].defines.size(), variants[0].defines.size());
+  variant["instances"] = {{{"name", "one"}}, {{"name", "one"}}};
+  EXPECT_EQ(refusal(manifest.dump()), "a/kernel.json: variant one appears twice");
+  variant["instances"] = Json::array();
+  EXPECT_EQ(refusal(manifest.dump()), "a/kernel.json: variants[0].instances is not a list of objects");
+}
+
+TEST(ParseManifest, TermsNameExpressionsForThoseBehindThem) {
+  Json manifest = sound();
+  Json &variant = manifest["variants"][0];
+  const auto list = [](auto... items) { return Json::array({items...}); };  // pairs in braces would be an object
+  variant["terms"] = list(list("twice", Json{{"mul", {"m", 2}}}), list("more", Json{{"add", {"twice", "twice", 1}}}));
+  variant["cost"] = {{"mul", {"more", 10}}};
+  std::array<int64_t, kSlots> slots{};
+  slots[0] = 3;
+  EXPECT_EQ(parse_manifest(manifest.dump(), "").variants[0].cost->evaluate(slots), 130);
+  const std::pair<Json, const char *> broken[] = {
+      {list(list("a", "b"), list("b", 1)), "terms[0]: \"b\" is no problem size"},
+      {list(list("m", 1)), "terms[0]: \"m\" is no identifier, or already has a meaning"},
+      {list(list("a", 1), list("a", 2)), "terms[1]: \"a\" is no identifier, or already has a meaning"},
+      {list(list("a", 1, 2)), "terms[0] is not [name, expression]"}};
+  for (const auto &[terms, message] : broken) {
+    variant["terms"] = terms;
+    EXPECT_NE(refusal(manifest.dump()).find(message), std::string::npos) << refusal(manifest.dump());
+  }
+  // Each term is twice the one before: what is written is short, what it stands for is not.
+  variant["terms"] = Json::array({Json::array({"t0", {{"add", {"m", 1}}}})});
+  for (int i = 1; i < 12; ++i) {
+    const std::string before = "t" + std::to_string(i - 1);
+    variant["terms"].push_back({"t" + std::to_string(i), {{"add", {before, before}}}});
+  }
+  EXPECT_NE(refusal(manifest.dump()).find("steps with its terms; at most 512"), std::string::npos);
+}
+
+TEST(ParseManifest, ReadsWhatWasMeasured) {
+  Json manifest = sound();
+  manifest["measured"] = {{{"device", "NVIDIA H200"},
+                           {"where", {{"n", 2880}, {"layout", "mma16_bf16"}}},
+                           {"steps", {{16, "a"}, {64, "you/other:b"}}}}};
+  const Manifest read = parse_manifest(manifest.dump(), "");
+  ASSERT_EQ(read.measured.size(), 1u);
+  EXPECT_EQ(read.measured[0].steps[0].kernel, read.id + ":a");
+  EXPECT_EQ(read.measured[0].steps[1].kernel, "you/other:b");
+  Problem problem{&gemm_operation()};
+  problem["n"] = 2880;
+  problem["layout"] = 1;
+  EXPECT_TRUE(read.measured[0].fits(problem, "NVIDIA H200"));
+  EXPECT_FALSE(read.measured[0].fits(problem, "NVIDIA H100"));
+  problem["n"] = 2881;
+  EXPECT_FALSE(read.measured[0].fits(problem, "NVIDIA H200"));
+  Json written = write_measurement(read.measured[0], gemm_operation());
+  EXPECT_EQ(read_measurement(written, "", gemm_operation(), "").steps.size(), 2u);
+  for (const char *name : {"m", "speed"}) {
+    Json broken = manifest;
+    broken["measured"][0]["where"][name] = 3;
+    EXPECT_NE(refusal(broken.dump()).find(std::string(name) + " is no field of gemm that a plan fixes"), std::string::npos);
+  }
+  manifest["measured"][0]["steps"] = {{16, "a"}, {16, "b"}};
+  EXPECT_NE(refusal(manifest.dump()).find("measured[0].steps[1] has a size that is not above"), std::string::npos);
 }
 
 TEST(ParseManifest, PassesOverKeysThatBeginWithX) {

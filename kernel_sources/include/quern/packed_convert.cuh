@@ -71,4 +71,45 @@ QUERN_HOST_DEVICE uint32_t packed_scales(uint32_t bytes, int block, uint32_t off
   return add_clamped_to_f16_field(both, offset) << 10;
 }
 
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+
+// Both elements of `pair` times the low or the high half of `scales`. Only in this form does ptxas take the half as an
+// operand mode of the multiply, without a permutation before it.
+template <uint32_t kDtype, bool kHigh>
+__device__ __forceinline__ uint32_t multiply_by_scale(uint32_t pair, uint32_t scales) {
+#define QUERN_MULTIPLY(type, half)                                           \
+  asm("{.reg .b16 low, high; .reg .b32 both; mov.b32 {low, high}, %2;"       \
+      " mov.b32 both, {" half ", " half "}; mul.rn." type " %0, %1, both;}"  \
+      : "=r"(product)                                                        \
+      : "r"(pair), "r"(scales))
+  uint32_t product;
+  if constexpr (kDtype == kBf16) {
+    if constexpr (kHigh) {
+      QUERN_MULTIPLY("bf16x2", "high");
+    } else {
+      QUERN_MULTIPLY("bf16x2", "low");
+    }
+  } else {
+    if constexpr (kHigh) {
+      QUERN_MULTIPLY("f16x2", "high");
+    } else {
+      QUERN_MULTIPLY("f16x2", "low");
+    }
+  }
+#undef QUERN_MULTIPLY
+  return product;
+}
+
+// A word to the A fragment of its step, scaled.
+template <uint32_t kDtype>
+__device__ __forceinline__ void packed_fragment(uint32_t word, uint32_t scales, uint32_t (&a)[4]) {
+  packed_pairs<kDtype>(word, a);
+  a[0] = multiply_by_scale<kDtype, false>(a[0], scales);
+  a[1] = multiply_by_scale<kDtype, true>(a[1], scales);
+  a[2] = multiply_by_scale<kDtype, false>(a[2], scales);
+  a[3] = multiply_by_scale<kDtype, true>(a[3], scales);
+}
+
+#endif
+
 }  // namespace quern

@@ -466,7 +466,7 @@ typedef struct quern_gemm_args {
 
 /* Make Y[m, n] = activation(alpha * sum over k of X[m, k] * W[n, k] + bias[n]) + residual[m, n] ready to run for every M
  * from 1 to m_max. W is what quern_dequantize gives in f32: exact, scale byte 255 is NaN, magnitudes of 2^128 and more
- * are infinite (in a packed layout they stay finite, and the sum overflows or does not). Products are exact, sums are
+ * are infinite (on CUDA those of a packed layout stay finite, and the sum overflows or does not). Products are exact, sums are
  * f32, the rest is f32, and the result is rounded once to y_dtype. Error, without an activation and against the same in
  * f64: |Y - ref| <= u(y) + 1e-5 * |alpha| * sum over k of |X * W|, where u(y) is one unit in the last place of ref in
  * y_dtype, wherever that sum is finite in f32; with an activation 1e-5 of its argument more. The same bits from run to
@@ -480,6 +480,28 @@ QUERN_API quern_status quern_gemm_best_layout(quern_device *device, const quern_
 
 /* Run it. Capture-safe; no lock, no allocation. Returns as quern_dequantize_run(). Since 0.1. */
 QUERN_API quern_status quern_gemm_run(const quern_plan *plan, const quern_gemm_args *args, quern_stream stream);
+
+typedef struct quern_tune_report {
+  size_t struct_size;
+  const char *kernel; /* "quern/mxfp4-gemm:decode_sm90a" */
+  int64_t m;
+  double microseconds; /* of a run, median; 0 if it failed */
+  int32_t fastest;     /* 1: of those measured at this M so far */
+  const char *failure; /* why it may not win: it does not compile, or its result is wrong; "" if it may */
+  int32_t done, total; /* progress of the whole call */
+} quern_tune_report;
+
+typedef int (*quern_tune_visitor)(void *user, const quern_tune_report *report);
+
+/* Measure every kernel that competes for packed weights of this shape, at M = 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128
+ * and so on up to m_max, and keep in the cache which is the fastest. A kernel wins only where its result agrees with
+ * that of another kernel on canonical weights. Plans for the same n, k, x_dtype, layout and batch_invariant on this
+ * model of device use the outcome from then on; bias, activation, residual and y_dtype make no difference. Plans that
+ * exist stay as they are. Needs device memory for a few copies of W, four times the L2 cache at least, and for X and Y;
+ * takes seconds. visit may be NULL. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_UNSUPPORTED (nothing to choose
+ * from), QUERN_NOT_FOUND (no cache to keep it in), QUERN_CANCELLED, and as quern_gemm_plan(). Since 0.1. */
+QUERN_API quern_status quern_gemm_tune(quern_device *device, const quern_gemm_desc *desc, quern_tune_visitor visit,
+                                       void *user);
 
 /* ---- Plans ------------------------------------------------------------------------------------------------------- */
 

@@ -211,6 +211,32 @@ class Device {
   }
   void synchronize(quern_stream stream = nullptr) const { check(quern_device_synchronize(get(), stream)); }
 
+  // The layout in which weights are best kept for such a product.
+  quern_layout best_layout(const quern_gemm_desc &desc) const {
+    quern_layout layout = QUERN_LAYOUT_CANONICAL;
+    check(quern_gemm_best_layout(get(), &desc, &layout));
+    return layout;
+  }
+  // visit(const quern_tune_report &), for each measurement.
+  template <typename Visit>
+  void tune(const quern_gemm_desc &desc, Visit &&visit) const {
+    detail::Visitor<quern_tune_report, std::remove_reference_t<Visit>> visitor(visit);
+    visitor.check(quern_gemm_tune(get(), &desc, visitor.call, &visitor));
+  }
+  // A packed tensor in memory of its own; blocks and scales are this device's.
+  DeviceMemory pack(const quern_weights_desc &desc, const void *blocks, const void *scales,
+                    quern_stream stream = nullptr) const {
+    size_t bytes = 0;
+    check(quern_weights_packed_bytes(&desc, &bytes));
+    DeviceMemory packed = allocate(bytes);
+    check(quern_weights_pack(get(), &desc, blocks, scales, packed.get(), stream));
+    return packed;
+  }
+  void unpack(const quern_weights_desc &desc, const void *packed, void *blocks, void *scales,
+              quern_stream stream = nullptr) const {
+    check(quern_weights_unpack(get(), &desc, packed, blocks, scales, stream));
+  }
+
   // visit(const quern_candidate &): explain without making a plan.
   template <typename Visit>
   void explain(const quern_dequantize_desc &desc, Visit &&visit) const {

@@ -1,0 +1,39 @@
+// The copy engine of sm_90 (PTX ISA, "cp.async.bulk"): whole ranges, and boxes of a tensor map, from global to this
+// CTA's shared memory, complete when an mbarrier has counted their bytes; and programmatic dependent launch.
+#pragma once
+
+#include <quern/gemm_params.h>
+
+namespace quern {
+
+// 16-byte aligned, `bytes` a multiple of 16.
+__device__ __forceinline__ void bulk_copy(uint32_t destination, const void *source, uint32_t bytes, uint32_t barrier) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                   destination),
+               "l"(source), "r"(bytes), "r"(barrier)
+               : "memory");
+}
+
+// The box of a 2-D tensor map at element `column` of the inner dimension and `row` of the outer one. What lies outside
+// the tensor arrives as zeros and is counted. The destination is 128-byte aligned, 1024 if the map swizzles.
+__device__ __forceinline__ void tensor_copy(uint32_t destination, const TensorMap &map, int32_t column, int32_t row,
+                                            uint32_t barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(
+          destination),
+      "l"(&map), "r"(column), "r"(row), "r"(barrier)
+      : "memory");
+}
+
+__device__ __forceinline__ void tensor_map_prefetch(const TensorMap &map) {
+  asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
+}
+
+// What an earlier kernel of the stream wrote may be read, and what it read be overwritten, only after this. Both do
+// nothing in a kernel that was launched without the attribute.
+__device__ __forceinline__ void wait_for_earlier_kernels() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+__device__ __forceinline__ void let_later_kernels_start() {
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
+
+}  // namespace quern

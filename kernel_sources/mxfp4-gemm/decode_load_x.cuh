@@ -1,0 +1,121 @@
+// X of a stage into the same slot as its weights, by cp.async: the copy engine works in order, and X would wait there
+// for weights asked for before. Columns beyond k become zeros. There are two ways. Each warp loads what it will read:
+// soonest there, and best for many tokens. Or X_WARPS warps do nothing else: fewest instructions for few tokens.
+#pragma once
+
+#include <quern/shared_memory.cuh>
+
+#include "decode_load.cuh"
+
+namespace quern {
+namespace {
+
+// A warp's part of X, stage by stage, one cp.async group each, always in the same place of a slot, which the warp alone
+// writes and reads.
+// Lanes 8 r + c copy 16 bytes of the tokens r, r + 4, ...
+class OwnXLoader {
+ public:
+  __device__ __forceinline__ OwnXLoader(const GemmParams &p, const Plan &plan, int warp, int lane)
+      : tail_(plan, warp),
+        source_(static_cast<const uint8_t *>(p.x) + 2 * (lane / 8 * p.x_stride)),
+        four_rows_(8 * p.x_stride),
+        tokens_(p.m - lane / 8),
+        columns_(p.k),
+        first_column_((plan.first_tile + warp * plan.step) * kPackedTileK + lane % 8 * 8),
+        column_(first_column_),
+        lane_offset_(static_cast<uint32_t>(plan.pass_strips) * plan.strip_bytes +
+                     static_cast<uint32_t>(lane / 8) * plan.x_row_bytes +
+                     static_cast<uint32_t>(lane % 8 * 16 + warp * plan.step * 2 * kPackedTileK)),
+        stages_left_(plan.passes * plan.pass_stages) {}
+
+  // Start the next stage's copies, if there is one, and end their group.
+  __device__ __forceinline__ void start_next(const Plan &plan, uint32_t slot) {
+    if (stages_left_ > 0) {
+      --stages_left_;
+      int column = column_, count = plan.step;
+      uint32_t destination = slot + lane_offset_;
+      if (stage_ == plan.full_stages) {
+        column += tail_.shift * kPackedTileK;
+        count = tail_.count;
+      }
+#pragma unroll 1
+      for (; count > 0; --count) {
+        const bool valid = column < columns_;
+        const uint8_t *source = source_ + 2 * static_cast<int64_t>(valid ? column : 0);
+#pragma unroll
+        for (int token = 0; token < TOKENS; token += 4) {
+          if (token < tokens_) copy_async_16(destination + token * plan.x_row_bytes, source, valid);
+          source += four_rows_;
+        }
+        column += kPackedTileK;
+        destination += 2 * kPackedTileK;
+      }
+      column_ += WARPS * plan.step * kPackedTileK;
+      if (++stage_ == plan.pass_stages) {
+        stage_ = 0;
+        column_ = first_column_;
+      }
+    }
+    copy_async_commit();
+  }
+
+ private:
+  const Tail tail_;
+  const uint8_t *source_;
+  const int64_t four_rows_;  // bytes
+  const int tokens_, columns_, first_column_;
+  int column_;
+  const uint32_t lane_offset_;
+  int stage_ = 0, stages_left_;
+};
+
+// For all warps, by X_WARPS others.
+class SharedXLoader {
+ public:
+  __device__ __forceinline__ SharedXLoader(const GemmParams &p, const Plan &plan, uint32_t shared, int thread)
+      : p_(p), plan_(plan), shared_(shared), column_(plan.first_tile * kPackedTileK + 8 * thread) {
+    destination_ = shared + plan.ring_at + static_cast<uint32_t>(plan.pass_strips) * plan.strip_bytes +
+                   static_cast<uint32_t>(16 * thread);
+  }
+
+  // Only after earlier kernels have ended.
+  __device__ __forceinline__ void load() const {
+    for (StageSequence at(plan_); !at.done(plan_); at.advance(plan_)) {
+      mbarrier_wait(shared_ + plan_.empty_barrier(at.position.slot), at.position.parity ^ 1u);
+      copy(at);
+    }
+  }
+
+ private:
+  __device__ __forceinline__ void copy(const StageSequence &at) const {
+    constexpr int kThreads = 32 * X_WARPS;
+    int column = column_ + at.stage * WARPS * plan_.step * kPackedTileK;
+    const int end = (plan_.first_tile + at.stage * WARPS * plan_.step + plan_.stage_tiles(at.stage)) * kPackedTileK;
+    uint32_t to = destination_ + at.position.slot * plan_.slot_bytes;
+    for (; column < end; column += 8 * kThreads) {
+      const bool valid = column < p_.k;
+      const uint8_t *source = static_cast<const uint8_t *>(p_.x) + 2 * static_cast<int64_t>(valid ? column : 0);
+      const int64_t stride = valid ? 2 * p_.x_stride : 0;
+      uint32_t destination = to;
+#pragma unroll 4
+      for (int token = 0; token < p_.m; ++token) {
+        copy_async_16(destination, source, valid);
+        source += stride;
+        destination += plan_.x_row_bytes;
+      }
+      to += 16 * kThreads;
+    }
+    asm volatile(
+        "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(shared_ + plan_.full_barrier(at.position.slot))
+        : "memory");
+  }
+
+  const GemmParams &p_;
+  const Plan &plan_;
+  uint32_t shared_;
+  int column_;            // of the thread's first 16 bytes
+  uint32_t destination_;  // of the same, in slot 0
+};
+
+}  // namespace
+}  // namespace quern

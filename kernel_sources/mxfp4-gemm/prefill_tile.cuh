@@ -1,0 +1,128 @@
+// The tile of prefill_sm90a.cu: its constants, its shared memory, and the order in which tiles are taken.
+#pragma once
+
+#include <quern/async_copy.cuh>
+#include <quern/mbarrier.cuh>
+#include <quern/packed_convert.cuh>
+#include <quern/shared_memory.cuh>
+
+namespace quern {
+namespace {
+
+constexpr uint32_t kX = QUERN_X_DTYPE;
+constexpr int kGroups = WARPGROUPS;                     // consumers, each with a share of the rows
+constexpr int kBlocks = TILE_ROWS / (64 * WARPGROUPS);  // m64 blocks of a consumer
+constexpr int kWarpRows = 16 * kBlocks;                 // a warp's strips of 16 rows lie next to each other
+constexpr int kConsumers = 128 * WARPGROUPS;
+constexpr int kThreads = kConsumers + 128;  // behind the consumers, one thread copies in, kStorers copy out
+constexpr int kStorers = 3;
+static_assert(kBlocks * 64 * WARPGROUPS == TILE_ROWS, "rows are m64 blocks");
+static_assert(kBlocks * TILE_TOKENS <= 256, "sums stay in registers");
+static_assert(WARPGROUPS == 2 || WARPGROUPS == 3, "registers are shared out for these");
+static_assert(!HALF_TAIL || (CLUSTER_K == 1 && kBlocks == 1), "two loops of two blocks serialize wgmma (C7512)");
+
+// A stage is STAGE_TILES packed tiles along K.
+constexpr uint32_t kStripBytes = STAGE_TILES * kPackedTileBytes;
+constexpr uint32_t kWeightBytes = TILE_ROWS / kPackedTileRows * kStripBytes;
+constexpr uint32_t kXTileBytes = TILE_TOKENS * 128;
+constexpr int kXBoxTokens = HALF_TAIL ? TILE_TOKENS / 2 : TILE_TOKENS;  // of x_map
+constexpr uint32_t kXBytes = STAGE_TILES * kXTileBytes;
+constexpr int kPackedTileWords = kPackedTileBytes / 8;  // elements of the weights' tensor map
+
+// Tiles begin at slot 0 of the ring, so that a loop that is unrolled over all slots knows their places: conversion
+// bounds small tiles, and beside wgmma every instruction counts. Large tiles rather have the ring run on, since then
+// the next tile's first stages come while this one's last are multiplied.
+constexpr bool kFixedSlots = FIXED_SLOTS;
+constexpr int kRingTiles = STAGES * STAGE_TILES;
+static_assert(!FIXED_SLOTS || (kBlocks == 1 && kRingTiles >= 8 && kRingTiles % 2 == 0), "words are loaded ahead");
+
+// The epilogue's memory. With CLUSTER_K 1 a tile of 16-bit Y, [token][row], with a pitch that keeps stmatrix free of
+// bank conflicts; half as many tokens in f32 for all other Y.
+constexpr int kYPitch = 2 * TILE_ROWS + 16;  // bytes
+constexpr int kTilePitch = TILE_ROWS + 4;    // elements
+constexpr uint32_t kStagingBytes = CLUSTER_K > 1 ? 0 : (TILE_TOKENS)*kYPitch;
+static_assert(CLUSTER_K > 1 || TILE_TOKENS / 2 * kTilePitch * 4 <= TILE_TOKENS * kYPitch, "half the sums fit");
+// With CLUSTER_K above 1 the stages then hold the tile in f32, and behind it what the other CTAs of the cluster send.
+constexpr int kChunks = 4;  // in which a CTA's share of the tokens arrives
+constexpr uint32_t kReceiveAt = (TILE_TOKENS * kTilePitch * 4 + 127) / 128 * 128;
+constexpr uint32_t kShareBytes = (TILE_TOKENS + CLUSTER_K - 1) / CLUSTER_K * kTilePitch * 4;
+static_assert(CLUSTER_K == 1 || kReceiveAt + (CLUSTER_K - 1) * kShareBytes <= STAGES * (kXBytes + kWeightBytes),
+              "the parts fit");
+
+// Offsets in shared memory. The X ring begins at 0, since its swizzle needs 1024 bytes of alignment.
+constexpr uint32_t kWeightsAt = STAGES * kXBytes;
+constexpr uint32_t kStagingAt = kWeightsAt + STAGES * kWeightBytes;
+constexpr uint32_t kBarriersAt = kStagingAt + kStagingBytes;
+static_assert(kWeightBytes % 128 == 0 && 16 * STAGES + 8 * kChunks <= 256, "");
+
+struct Stages {
+  uint32_t base;
+  __device__ __forceinline__ uint32_t x(uint32_t slot) const { return base + slot * kXBytes; }
+  __device__ __forceinline__ uint32_t weights(uint32_t slot) const { return base + kWeightsAt + slot * kWeightBytes; }
+  __device__ __forceinline__ uint32_t full(uint32_t slot) const { return base + kBarriersAt + slot * 8; }
+  __device__ __forceinline__ uint32_t empty(uint32_t slot) const { return base + kBarriersAt + (STAGES + slot) * 8; }
+  // The other CTAs' parts of a chunk of this one's tokens have arrived.
+  __device__ __forceinline__ uint32_t received(int chunk) const {
+    return base + kBarriersAt + (2 * STAGES + static_cast<uint32_t>(chunk)) * 8;
+  }
+  // Of the tile of Y: the consumers have written it, the storing warp's copies have read it.
+  __device__ __forceinline__ uint32_t staged() const { return base + kBarriersAt + 2 * STAGES * 8; }
+  __device__ __forceinline__ uint32_t stored() const { return base + kBarriersAt + (2 * STAGES + 1) * 8; }
+};
+
+// Where a tile lies. Tiles go through RASTER row tiles, then to the next tokens, and so through all tokens before the
+// next RASTER row tiles: what runs at a time is about square, so that L2 serves both operands.
+struct TilePlace {
+  int row;     // the first
+  int token;   // the first
+  int tokens;  // TILE_TOKENS, or half of it
+
+  __device__ __forceinline__ TilePlace(int index, int row_tiles, int token_tiles) : tokens(TILE_TOKENS) {
+    const int band = index / (RASTER * token_tiles);
+    const int in_band = index - band * RASTER * token_tiles;
+    const int height = min(RASTER, row_tiles - band * RASTER);
+    const int column = in_band / height;
+    row = (band * RASTER + in_band - column * height) * TILE_ROWS;
+    token = column * TILE_TOKENS;
+  }
+};
+
+// What this CTA does: `count` tiles, and of each the packed tiles of K from k_begin on. A CTA (with CLUSTER_K above 1,
+// a cluster) takes every step-th tile. With HALF_TAIL, tiles that are left for less than half of the CTAs are taken as
+// twice as many halves.
+struct Work {
+  int row_tiles, token_tiles;
+  int first, step, whole;
+  int count;
+  int k_begin, k_count;
+
+  __device__ __forceinline__ Work(const GemmParams &p, int rank) {
+    row_tiles = (p.n - 1) / TILE_ROWS + 1;
+    token_tiles = (p.m - 1) / TILE_TOKENS + 1;
+    const int tiles = row_tiles * token_tiles;
+    first = static_cast<int>(blockIdx.x) / CLUSTER_K;
+    step = static_cast<int>(gridDim.x) / CLUSTER_K;
+    const int left = tiles % step;
+    const bool halves = HALF_TAIL && 2 * left <= step;
+    whole = halves ? tiles - left : tiles;
+    count = (whole - first + step - 1) / step + (halves && first < 2 * left ? 1 : 0);
+    const int k_tiles = (p.k - 1) / kPackedTileK + 1;
+    k_begin = k_tiles * rank / CLUSTER_K;
+    k_count = k_tiles * (rank + 1) / CLUSTER_K - k_begin;
+  }
+
+  __device__ __forceinline__ TilePlace place(int i) const {
+    const int index = first + i * step;
+    if (!HALF_TAIL || index < whole) return TilePlace(index, row_tiles, token_tiles);
+    TilePlace half(whole + first / 2, row_tiles, token_tiles);
+    half.tokens = TILE_TOKENS / 2;
+    half.token += first % 2 * half.tokens;
+    return half;
+  }
+};
+
+// A barrier of the consumers alone.
+__device__ __forceinline__ void consumers_sync() { asm volatile("bar.sync 1, %0;" ::"n"(kConsumers) : "memory"); }
+
+}  // namespace
+}  // namespace quern
