@@ -34,6 +34,9 @@ struct CommandLine {
   GemmOptions gemm;
   InspectOptions inspect;
   SelftestOptions selftest;
+  BenchGemmOptions bench_gemm;
+  BenchDequantizeOptions bench_dequantize;
+  TuneOptions tune;
   Action action;
 };
 
@@ -146,6 +149,36 @@ void add_tensor_verbs(CLI::App &app, CommandLine &line) {
   inspect->add_option("FILE", line.inspect.input, "a .safetensors file, or a directory of them")->required();
 }
 
+void add_bench(CLI::App &app, CommandLine &line) {
+  CLI::App *bench = app.add_subcommand("bench", "time kernels against what this machine allows")->require_subcommand(1);
+  BenchGemmOptions &g = line.bench_gemm;
+  CLI::App *gemm = add_verb(*bench, line, "gemm", "Y[m, n] = X[m, k] W[n, k], and cuBLAS beside it", run_bench_gemm, g);
+  gemm->add_option("--model", g.models, "the layers of these models, ',' between (default gpt-oss-20b)")
+      ->delimiter(',');
+  gemm->add_option("--shape", g.shapes, "NxK, ',' between")->delimiter(',');
+  gemm->add_option("--m", g.m, "values of M, ',' between (default 1 to 8192, on the CPU to 128)")->delimiter(',');
+  gemm->add_option("--dtype", g.dtype, "of X and Y: bf16 (default) or f16")->check(kHalves);
+  gemm->add_option("--layout", g.layout, "of W: auto (default: the device's best), canonical or packed")
+      ->check(CLI::IsMember({"auto", "canonical", "packed"}));
+  gemm->add_option("--cublas", g.cublas, "auto (default: where it is found), on or off")
+      ->check(CLI::IsMember({"auto", "on", "off"}));
+  gemm->add_option("--svg", g.svg, "write a roofline plot to this file");
+  BenchDequantizeOptions &d = line.bench_dequantize;
+  CLI::App *dequantize = add_verb(*bench, line, "dequantize", "MXFP4 to bf16, f16 and f32", run_bench_dequantize, d);
+  dequantize->add_option("--shape", d.shapes, "ROWSxK, ',' between (default 184320x2880, on the CPU 8192x2880)")
+      ->delimiter(',');
+  dequantize->add_option("--dtype", d.dtypes, "bf16, f16, f32, ',' between (default all)")
+      ->delimiter(',')
+      ->check(kFloats);
+  const auto add_common = [](CLI::App *verb, std::string &kernel, std::string &device, int &repeat) {
+    verb->add_option("--kernel", kernel, "use this package or package:variant");
+    verb->add_option("--device", device, kDevice);
+    verb->add_option("--repeat", repeat, "samples of each time (default 9)")->check(CLI::Range(1, 1000));
+  };
+  add_common(gemm, g.kernel, g.device, g.repeat);
+  add_common(dequantize, d.kernel, d.device, d.repeat);
+}
+
 void add_verbs(CLI::App &app, CommandLine &line) {
   add_verb(app, line, "info", "this machine: device, driver, compiler, cache, packages", run_info, line.info)
       ->add_option("--device", line.info.device, kDevice);
@@ -164,6 +197,14 @@ void add_verbs(CLI::App &app, CommandLine &line) {
   selftest->add_option("--device", s.device, kDevice);
   selftest->add_option("--kernel", s.kernel, "only this package or package:variant");
   selftest->add_flag("--quick", s.quick, "fewer types, small shapes only");
+  add_bench(app, line);
+  TuneOptions &t = line.tune;
+  CLI::App *tune = add_verb(app, line, "tune", "measure which kernel is fastest for a shape, and remember it", run_tune, t);
+  tune->add_option("--model", t.models, "the layers of these models, ',' between (default gpt-oss-20b)")->delimiter(',');
+  tune->add_option("--shape", t.shapes, "NxK, ',' between")->delimiter(',');
+  tune->add_option("--dtype", t.dtype, "of X: bf16 (default) or f16")->check(kHalves);
+  tune->add_option("--m-max", t.m_max, "the largest M to measure (default 8192)")->check(CLI::Range(1, 1 << 20));
+  tune->add_option("--device", t.device, kDevice);
   add_verb(app, line, "version", "print the version", run_version);
 }
 

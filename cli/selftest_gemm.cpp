@@ -1,6 +1,7 @@
 // GEMM held to the bound in quern.h against the same product in f64, and bit for bit where the result is exact.
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <string>
 
 #include "cli/failure.hpp"
@@ -43,6 +44,10 @@ class GemmRun {
     desc_.blocks_stride = test.k / 2 + (test.strided ? 16 : 0);
     desc_.scales_stride = test.k / 32 + (test.strided ? 1 : 0);
     desc_.scale_zero = test.scale_zero;
+    desc_.activation = test.activation;
+    desc_.residual = test.finish ? 1 : 0;
+    desc_.residual_stride = desc_.y_stride;
+    if (test.packed) desc_.layout = packed_layout();
     desc_.kernel = subject.force_or_null();
     desc_.target = subject.target_or_null();
     served_ = served_sizes(bench.device, desc_, subject);
@@ -57,8 +62,15 @@ class GemmRun {
     const GemmTensors tensors = make_tensors(test_, cpu_);
     const auto bytes = [](int64_t count) { return static_cast<size_t>(count); };
     const auto x = upload_rows(device_, tensors.x, bytes(test_.k * 2), bytes(desc_.x_stride * 2));
-    const auto blocks = upload_rows(device_, tensors.blocks, bytes(test_.k / 2), bytes(desc_.blocks_stride));
-    const auto scales = upload_rows(device_, tensors.scales, bytes(test_.k / 32), bytes(desc_.scales_stride));
+    auto blocks = upload_rows(device_, tensors.blocks, bytes(test_.k / 2), bytes(desc_.blocks_stride));
+    auto scales = upload_rows(device_, tensors.scales, bytes(test_.k / 32), bytes(desc_.scales_stride));
+    if (test_.packed) {
+      const std::string wrong = pack(blocks, scales, tensors);
+      if (!wrong.empty()) return wrong;
+    }
+    const size_t y_bytes = dtype_bytes(test_.y_dtype);
+    const auto residual = upload_rows(device_, tensors.residual, bytes(test_.n) * y_bytes,
+                                      bytes(desc_.residual_stride) * y_bytes);
     const auto bias = upload_rows(device_, tensors.bias, tensors.bias.size(), tensors.bias.size());
     const host::DeviceMemory workspace = device_.allocate(plan.workspace_bytes(test_.largest()));
 
@@ -67,6 +79,8 @@ class GemmRun {
     args.blocks = blocks.get();
     args.scales = scales.get();
     args.bias = test_.bias_dtype == kNoBias ? nullptr : bias.get();
+    args.residual = test_.finish ? residual.get() : nullptr;
+    args.alpha = static_cast<float>(test_.alpha());
     args.workspace = workspace.get();
     args.workspace_bytes = workspace.bytes();
     for (const int64_t size : test_.sizes) {
@@ -81,14 +95,43 @@ class GemmRun {
   }
 
  private:
+  quern_layout packed_layout() const {
+    return test_.x_dtype == QUERN_DTYPE_F16 ? QUERN_LAYOUT_MMA16_F16 : QUERN_LAYOUT_MMA16_BF16;
+  }
+
+  // Puts the packed tensor in place of blocks, and nothing in place of scales; unpacks it again to see that it can.
+  std::string pack(host::DeviceMemory &blocks, host::DeviceMemory &scales, const GemmTensors &tensors) {
+    quern_weights_desc weights = QUERN_WEIGHTS_DESC_INIT;
+    weights.layout = packed_layout();
+    weights.n = test_.n;
+    weights.k = test_.k;
+    weights.blocks_stride = desc_.blocks_stride;
+    weights.scales_stride = desc_.scales_stride;
+    weights.scale_zero = test_.scale_zero;
+    host::DeviceMemory packed = device_.pack(weights, blocks.get(), scales.get());
+    weights.blocks_stride = weights.scales_stride = 0;
+    weights.scale_zero = QUERN_SCALE_ZERO_EXACT;
+    GuardedMemory back(device_, tensors.blocks.size()), scales_back(device_, tensors.scales.size());
+    device_.unpack(weights, packed.get(), back.get(), scales_back.get());
+    if (!back.fetch() || !scales_back.fetch()) return "unpacking wrote outside its tensors";
+    const bool same = std::equal(tensors.scales.begin(), tensors.scales.end(), scales_back.data()) &&
+                      (test_.scale_zero == QUERN_SCALE_ZERO_FLUSH ||
+                       std::equal(tensors.blocks.begin(), tensors.blocks.end(), back.data()));
+    if (!same) return "unpacking did not give back what was packed";
+    blocks = std::move(packed);
+    scales = host::DeviceMemory();
+    return "";
+  }
+
   std::string run_size(const host::Plan &plan, quern_gemm_args args, const GemmTensors &tensors) {
     const int64_t elements = (args.m - 1) * desc_.y_stride + test_.n;
-    GuardedMemory y(device_, static_cast<size_t>(elements) * 2, test_.strided ? 2 : 0);
+    const size_t element = dtype_bytes(test_.y_dtype);
+    GuardedMemory y(device_, static_cast<size_t>(elements) * element, test_.strided ? element : 0);
     args.y = y.get();
     plan.run(args);
     device_.synchronize();
     if (!y.fetch()) return "memory outside y was written";
-    const std::vector<std::byte> first(y.data(), y.data() + elements * 2);
+    const std::vector<std::byte> first(y.data(), y.data() + elements * static_cast<int64_t>(element));
     std::string wrong = compare(first.data(), args.m, tensors);
     if (!wrong.empty()) return wrong;
 
@@ -121,8 +164,10 @@ class GemmRun {
     return "";
   }
 
-  static bool poisoned(const std::byte *y, int64_t at) {
-    return y[at * 2] == GuardedMemory::kPoison && y[at * 2 + 1] == GuardedMemory::kPoison;
+  bool poisoned(const std::byte *y, int64_t at) const {
+    const auto bytes = static_cast<int64_t>(dtype_bytes(test_.y_dtype));
+    return std::all_of(y + at * bytes, y + (at + 1) * bytes,
+                       [](std::byte byte) { return byte == GuardedMemory::kPoison; });
   }
 
   const host::Device &device_;
@@ -152,6 +197,21 @@ void add_small_cases(int64_t n, int64_t k, const std::vector<int64_t> &sizes, bo
   }
 }
 
+// Every output type and activation, with and without the rest of the epilogue.
+void add_epilogue_cases(int64_t n, int64_t k, const std::vector<int64_t> &sizes, bool quick,
+                        std::vector<GemmCase> &cases) {
+  constexpr quern_dtype kBf16 = QUERN_DTYPE_BF16, kF32 = QUERN_DTYPE_F32;
+  for (const quern_dtype y : {kF32, kBf16, QUERN_DTYPE_F16}) {
+    for (int activation = 0; activation <= QUERN_ACTIVATION_GELU_TANH; ++activation) {
+      if (quick && y != kF32 && activation > 1) continue;
+      for (const bool strided : {false, true}) {
+        cases.push_back({GemmData::kRandom, n, k, sizes, kBf16, y, kF32, QUERN_SCALE_ZERO_EXACT, strided,
+                         static_cast<quern_activation>(activation), true});
+      }
+    }
+  }
+}
+
 std::vector<GemmCase> make_cases(const TestBench &bench, const Subject &subject) {
   constexpr quern_dtype kBf16 = QUERN_DTYPE_BF16;
   constexpr int64_t kQuickProducts = 20'000'000;
@@ -163,6 +223,15 @@ std::vector<GemmCase> make_cases(const TestBench &bench, const Subject &subject)
   const std::vector<int64_t> sizes = subject.clip({1, 7, 9, 17, 65});
   std::vector<GemmCase> cases;
   add_small_cases(small.n, small.k, sizes, bench.quick, cases);
+  add_epilogue_cases(small.n, small.k, sizes, bench.quick, cases);
+  if (!bench.quick && !subject.is_cpu()) {
+    std::vector<int64_t> every(257);
+    std::iota(every.begin(), every.end(), 1);
+    for (const quern_dtype x : {kBf16, QUERN_DTYPE_F16}) {
+      cases.push_back({GemmData::kIntegers, small.n, small.k, subject.clip(every), x, QUERN_DTYPE_F32, kNoBias,
+                       QUERN_SCALE_ZERO_EXACT, false});
+    }
+  }
   for (const auto &[n, k] : {std::pair<int64_t, int64_t>{1, 32}, {63, 96}, {130, 160}}) {
     cases.push_back({GemmData::kRandom, n, k, sizes, kBf16, kBf16, QUERN_DTYPE_F32, QUERN_SCALE_ZERO_EXACT, true});
   }
@@ -172,6 +241,10 @@ std::vector<GemmCase> make_cases(const TestBench &bench, const Subject &subject)
     for (const GemmData data : {GemmData::kRandom, GemmData::kIntegers}) {
       cases.push_back({data, shape.n, shape.k, size, kBf16, kBf16, QUERN_DTYPE_F32, QUERN_SCALE_ZERO_EXACT, false});
     }
+  }
+  for (GemmCase &test : cases) {
+    test.packed = subject.packed;
+    test.unbounded = subject.packed && !subject.is_cpu();
   }
   return cases;
 }

@@ -75,6 +75,41 @@ void fill_bias(const GemmCase &test, GemmTensors &tensors, Random &random) {
   }
 }
 
+void fill_residual(const GemmCase &test, GemmTensors &tensors, Random &random) {
+  if (!test.finish) return;
+  tensors.residual.resize(static_cast<size_t>(test.largest() * test.n) * dtype_bytes(test.y_dtype));
+  for (int64_t i = 0; i < test.largest() * test.n; ++i) {
+    store(round_to(4 * unit_interval(random), test.y_dtype), tensors.residual.data(), i, test.y_dtype);
+  }
+}
+
+double activated(quern_activation activation, double x) {
+  switch (activation) {
+    case QUERN_ACTIVATION_RELU:
+      return x < 0 ? 0 : x;
+    case QUERN_ACTIVATION_SILU:
+      return x / (1 + std::exp(-x));
+    case QUERN_ACTIVATION_GELU:
+      return x / 2 * std::erfc(-x / std::sqrt(2.0));
+    case QUERN_ACTIVATION_GELU_TANH:
+      return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    default:
+      return x;
+  }
+}
+
+// Weights of 2^128 and more as a packed GEMM on a GPU takes them.
+void unbound(const GemmCase &test, const GemmTensors &tensors, std::vector<double> &weights) {
+  static constexpr double kElements[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+  for (int64_t i = 0; i < test.n * test.k; ++i) {
+    double &weight = weights[static_cast<size_t>(i)];
+    if (!std::isinf(weight)) continue;
+    const auto byte = static_cast<unsigned>(tensors.blocks[static_cast<size_t>(i / 2)]);
+    const auto scale = static_cast<int>(tensors.scales[static_cast<size_t>(i / 32)]);
+    weight = std::copysign(std::ldexp(kElements[byte >> (4 * (i % 2)) & 7], scale - 127), weight);
+  }
+}
+
 std::vector<double> exact_weights(const GemmCase &test, const GemmTensors &tensors, const host::Device &cpu) {
   quern_decode_policy policy = QUERN_DECODE_POLICY_INIT;
   policy.scale_zero = test.scale_zero;
@@ -89,6 +124,7 @@ std::vector<double> exact_weights(const GemmCase &test, const GemmTensors &tenso
   for (int64_t i = 0; i < test.n * test.k; ++i) {
     weights[static_cast<size_t>(i)] = load(single.data(), i, QUERN_DTYPE_F32);
   }
+  if (test.unbounded) unbound(test, tensors, weights);
   return weights;
 }
 
@@ -114,7 +150,9 @@ std::string GemmCase::text() const {
   static constexpr const char *kNames[] = {"random", "wide", "integers", "corners"};
   return cli::text(kNames[static_cast<int>(data)], ", N ", n, ", K ", k, ", x ", dtype_name(x_dtype), ", y ",
                    dtype_name(y_dtype), ", bias ", dtype_name(bias_dtype),
-                   scale_zero == QUERN_SCALE_ZERO_FLUSH ? ", scale byte 0 flushed" : "");
+                   scale_zero == QUERN_SCALE_ZERO_FLUSH ? ", scale byte 0 flushed" : "",
+                   packed ? ", packed" : "", finish ? ", alpha and residual" : "",
+                   activation == 0 ? "" : cli::text(", activation ", static_cast<int>(activation)));
 }
 
 GemmTensors make_tensors(const GemmCase &test, const host::Device &cpu) {
@@ -123,6 +161,7 @@ GemmTensors make_tensors(const GemmCase &test, const host::Device &cpu) {
   fill_weights(test, tensors, random);
   fill_x(test, tensors, random);
   fill_bias(test, tensors, random);
+  fill_residual(test, tensors, random);
 
   const std::vector<double> w = exact_weights(test, tensors, cpu);
   std::vector<double> x(static_cast<size_t>(test.k));
@@ -134,7 +173,15 @@ GemmTensors make_tensors(const GemmCase &test, const host::Device &cpu) {
     for (int64_t column = 0; column < test.n; ++column) {
       const auto at = static_cast<size_t>(row * test.n + column);
       multiply(x.data(), &w[static_cast<size_t>(column * test.k)], test.k, tensors.result[at], tensors.magnitude[at]);
-      if (test.bias_dtype != 0) tensors.result[at] += load(tensors.bias.data(), column, test.bias_dtype);
+      double &result = tensors.result[at], &magnitude = tensors.magnitude[at];
+      result *= test.alpha();
+      magnitude *= std::fabs(test.alpha());
+      if (test.bias_dtype != 0) result += load(tensors.bias.data(), column, test.bias_dtype);
+      if (test.activation != 0) {
+        magnitude += std::fabs(result);
+        result = activated(test.activation, result);
+      }
+      if (test.finish) result += load(tensors.residual.data(), static_cast<int64_t>(at), test.y_dtype);
     }
   }
   return tensors;

@@ -25,14 +25,20 @@ struct GemmCase {
   quern_dtype x_dtype, y_dtype, bias_dtype;
   quern_scale_zero scale_zero;
   bool strided;  // with room between rows, and y aligned to its type only
+  quern_activation activation = QUERN_ACTIVATION_NONE;
+  bool finish = false;  // with alpha and a residual
+  bool packed = false;
+  bool unbounded = false;  // weights of 2^128 and more stay finite
 
+  double alpha() const { return finish ? -0.375 : 1.0; }
   int64_t largest() const { return sizes.back(); }
   std::string text() const;
 };
 
 struct GemmTensors {
-  std::vector<std::byte> x, blocks, scales, bias;
-  // Of every element of Y: the result in f64, and the sum of |x * w|.
+  std::vector<std::byte> x, blocks, scales, bias, residual;
+  // Of every element of Y: the result in f64, and what its error is measured by: the sum of |alpha * x * w|, and the
+  // activation's argument.
   std::vector<double> result, magnitude;
 };
 

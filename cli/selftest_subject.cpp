@@ -48,7 +48,16 @@ Json find_variant(const Json &manifest, const std::string &name) {
   const auto variants = manifest.find("variants");
   if (variants == manifest.end() || !variants->is_array()) return Json::object();
   for (const Json &variant : *variants) {
-    if (variant.is_object() && variant.value("name", "") == name) return variant;
+    if (!variant.is_object()) continue;
+    if (variant.value("name", "") == name) return variant;
+    const auto instances = variant.find("instances");
+    if (instances == variant.end() || !instances->is_array()) continue;
+    for (const Json &instance : *instances) {
+      if (!instance.is_object() || instance.value("name", "") != name) continue;
+      Json whole = variant;
+      whole.merge_patch(instance);
+      return whole;
+    }
   }
   return Json::object();
 }
@@ -65,9 +74,12 @@ void add_subjects(const quern_kernel_info &info, std::vector<Subject> &subjects)
   subject.kernel = std::string(info.package) + ":" + info.variant;
   subject.least = std::max<int64_t>(1, number(accepted, "min", 1));
   subject.most = number(accepted, "max", INT64_MAX);
-  // A plan serves every size from 1. A variant for larger ones needs its siblings below, so the package is named.
-  subject.force = subject.least > 1 ? info.package : subject.kernel;
+  subject.force = subject.kernel;
   subject.shapes = read_shapes(manifest, size);
+  const Json accepts = member(variant, "accepts");
+  const auto layouts = accepts.find("layout");  // a kernel takes canonical weights alone unless it says otherwise
+  subject.packed = layouts != accepts.end() && layouts->is_array() && !layouts->empty() &&
+                   std::find(layouts->begin(), layouts->end(), "canonical") == layouts->end();
   subjects.push_back(subject);
   subject.target = least_target(variant);
   if (!subject.target.empty()) subjects.push_back(subject);
@@ -89,8 +101,9 @@ std::vector<Subject> find_subjects(const host::Hub &hub, const host::Device &dev
   std::vector<Subject> subjects;
   if (device.info().kind == QUERN_DEVICE_CPU) {
     for (const char *operation : {"dequantize", "gemm"}) {
-      if (filter.empty() || filter == "cpu") subjects.push_back({operation, "cpu", "", "", 1, INT64_MAX, {}});
+      if (filter.empty() || filter == "cpu") subjects.push_back({operation, "cpu", "", "", 1, INT64_MAX, {}, false});
     }
+    if (filter.empty() || filter == "cpu") subjects.push_back({"gemm", "cpu", "", "", 1, INT64_MAX, {}, true});
     return subjects;
   }
   hub.visit_kernels([&](const quern_kernel_info &info) {

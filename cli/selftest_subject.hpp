@@ -25,6 +25,7 @@ struct Subject {
   std::string target;                   // "compute_80"; "" compiles for the device itself
   int64_t least = 1, most = INT64_MAX;  // sizes that the kernel accepts
   std::vector<TestShape> shapes;        // of its manifest
+  bool packed = false;                  // a GEMM that reads packed weights
 
   const char *force_or_null() const { return force.empty() ? nullptr : force.c_str(); }
   const char *target_or_null() const { return target.empty() ? nullptr : target.c_str(); }

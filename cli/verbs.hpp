@@ -87,4 +87,32 @@ struct SelftestOptions {
 };
 ExitCode run_selftest(const GlobalOptions &global, const SelftestOptions &options);
 
+struct BenchGemmOptions {
+  std::vector<std::string> models, shapes;  // neither: gpt-oss-20b
+  std::vector<int64_t> m;                   // empty: powers of two
+  std::string dtype = "bf16";
+  std::string layout = "auto";  // "auto", "canonical" or "packed"
+  std::string kernel, device;
+  std::string cublas = "auto";  // "auto", "on" or "off"
+  std::string svg;              // a file, or ""
+  int repeat = 9;
+};
+ExitCode run_bench_gemm(const GlobalOptions &global, const BenchGemmOptions &options);
+
+struct BenchDequantizeOptions {
+  std::vector<std::string> shapes;  // empty: one tensor of gpt-oss-20b
+  std::vector<std::string> dtypes = {"bf16", "f16", "f32"};
+  std::string kernel, device;
+  int repeat = 9;
+};
+ExitCode run_bench_dequantize(const GlobalOptions &global, const BenchDequantizeOptions &options);
+
+struct TuneOptions {
+  std::vector<std::string> models, shapes;  // neither: gpt-oss-20b
+  std::string dtype = "bf16";
+  std::string device;
+  int64_t m_max = 8192;
+};
+ExitCode run_tune(const GlobalOptions &global, const TuneOptions &options);
+
 }  // namespace quern::cli

@@ -14,7 +14,7 @@ class CommandsTest(CliTest):
         text = self.succeed("--help")
         for code in (0, 1, 2, 3, 4, 5, 6, 130):
             self.assertRegex(text, rf"(?m)^  {code} +\w")
-        for verb in ("info", "kernels", "prefetch", "cache", "dequantize", "gemm", "inspect", "selftest",
+        for verb in ("info", "kernels", "prefetch", "cache", "dequantize", "gemm", "inspect", "selftest", "bench",
                      "version"):
             self.assertRegex(text, rf"(?m)^  {verb} +\w")
             self.succeed(verb, "--help")
@@ -148,7 +148,9 @@ class CommandsTest(CliTest):
             self.variables["QUERN_TEST_FAULT"] = kernel_fault
             with self.subTest(fault=kernel_fault):
                 document = self.read_json("selftest", "--device", "cpu", "--quick", code=1)
-                self.assertEqual(document["failed"], 2)
+                # What is spoilt once only is seen by the first test of a GEMM, not by that of packed weights.
+                once = kernel_fault in ("sign", "hole", "before", "behind")
+                self.assertEqual(document["failed"], 2 if once else 3)
                 for result in document["results"]:
                     self.assertEqual(result["result"] == "failed", bool(result["detail"]))
         self.variables["QUERN_TEST_FAULT"] = "none"

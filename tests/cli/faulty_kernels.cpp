@@ -41,7 +41,7 @@ void spoil(void *memory, int64_t rows, Result &result) {
 }  // namespace
 
 extern "C" quern_status quern_gemm_plan(quern_device *device, const quern_gemm_desc *desc, quern_plan **plan) {
-  gemm_result = {desc->n, desc->y_stride, 2, gemm_result.calls};
+  gemm_result = {desc->n, desc->y_stride, desc->y_dtype == QUERN_DTYPE_F32 ? size_t{4} : size_t{2}, gemm_result.calls};
   return next<decltype(quern_gemm_plan)>("quern_gemm_plan")(device, desc, plan);
 }
 
