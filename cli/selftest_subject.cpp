@@ -77,6 +77,9 @@ void add_subjects(const quern_kernel_info &info, std::vector<Subject> &subjects)
   subject.force = subject.kernel;
   subject.shapes = read_shapes(manifest, size);
   const Json accepts = member(variant, "accepts");
+  const auto invariant = accepts.find("batch_invariant");
+  subject.batch_invariant = invariant != accepts.end() && invariant->is_array() &&
+                            std::find(invariant->begin(), invariant->end(), "yes") != invariant->end();
   const auto layouts = accepts.find("layout");  // a kernel takes canonical weights alone unless it says otherwise
   subject.packed = layouts != accepts.end() && layouts->is_array() && !layouts->empty() &&
                    std::find(layouts->begin(), layouts->end(), "canonical") == layouts->end();
@@ -101,9 +104,9 @@ std::vector<Subject> find_subjects(const host::Hub &hub, const host::Device &dev
   std::vector<Subject> subjects;
   if (device.info().kind == QUERN_DEVICE_CPU) {
     for (const char *operation : {"dequantize", "gemm"}) {
-      if (filter.empty() || filter == "cpu") subjects.push_back({operation, "cpu", "", "", 1, INT64_MAX, {}, false});
+      if (filter.empty() || filter == "cpu") subjects.push_back({operation, "cpu", "", "", 1, INT64_MAX, {}, false, true});
     }
-    if (filter.empty() || filter == "cpu") subjects.push_back({"gemm", "cpu", "", "", 1, INT64_MAX, {}, true});
+    if (filter.empty() || filter == "cpu") subjects.push_back({"gemm", "cpu", "", "", 1, INT64_MAX, {}, true, true});
     return subjects;
   }
   hub.visit_kernels([&](const quern_kernel_info &info) {

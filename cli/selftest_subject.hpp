@@ -26,6 +26,7 @@ struct Subject {
   int64_t least = 1, most = INT64_MAX;  // sizes that the kernel accepts
   std::vector<TestShape> shapes;        // of its manifest
   bool packed = false;                  // a GEMM that reads packed weights
+  bool batch_invariant = false;         // a row of Y depends on its row of X alone
 
   const char *force_or_null() const { return force.empty() ? nullptr : force.c_str(); }
   const char *target_or_null() const { return target.empty() ? nullptr : target.c_str(); }

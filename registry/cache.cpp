@@ -121,6 +121,15 @@ std::optional<CacheEntry> Cache::load(const std::string &request, const std::str
   return std::nullopt;
 }
 
+bool Cache::holds(const std::string &request) const {
+  if (mode_ == CacheMode::kOff) return false;
+  std::error_code ignored;
+  const fs::directory_iterator files(entry_path(request).parent_path(), ignored);
+  return std::any_of(begin(files), end(files), [&](const fs::directory_entry &file) {
+    return file.path().filename().string().rfind(request + ".", 0) == 0;
+  });
+}
+
 void Cache::count_use(const std::string &file) {
   const std::lock_guard lock(mutex_);
   EntryUse &use = uses_[file];

@@ -140,11 +140,11 @@ std::vector<size_t> read_specialize(JsonObject &object, const Operation &operati
   return fields;
 }
 
-std::vector<std::pair<std::string, int64_t>> read_defines(JsonObject &object) {
+std::vector<std::pair<std::string, int64_t>> read_numbers(JsonObject &object, const char *key) {
   std::vector<std::pair<std::string, int64_t>> defines;
-  const Json *value = object.find("defines");
+  const Json *value = object.find(key);
   if (value == nullptr) return defines;
-  const JsonObject checked(*value, object.path("defines"));
+  const JsonObject checked(*value, object.path(key));
   for (const auto &[name, item] : value->items()) {
     const std::string path = checked.path(name);
     if (!is_identifier(name) || name.rfind("QUERN_", 0) == 0 || name.rfind("__", 0) == 0) {
@@ -152,7 +152,7 @@ std::vector<std::pair<std::string, int64_t>> read_defines(JsonObject &object) {
     }
     defines.emplace_back(name, as_integer(item, path, -kLargest, kLargest));
   }
-  if (defines.size() > 64) fail(QUERN_BAD_MANIFEST, object.path("defines"), " has more than 64 names");
+  if (defines.size() > 64) fail(QUERN_BAD_MANIFEST, object.path(key), " has more than 64 names");
   return defines;
 }
 
@@ -283,7 +283,14 @@ Variant read_variant(const Json &value, const std::string &path, const Manifest 
   variant.priority = static_cast<int>(object.integer_or("priority", 0, -1000000, 1000000));
   variant.accepts = read_accepts(object, operation);
   variant.specialize = read_specialize(object, operation);
-  variant.defines = read_defines(object);
+  variant.defines = read_numbers(object, "defines");
+  const auto constants = read_numbers(object, "constants");
+  for (const auto &[name, number] : constants) {
+    const auto same = [&, &wanted = name](const auto &define) { return define.first == wanted; };
+    if (std::any_of(variant.defines.begin(), variant.defines.end(), same)) {
+      fail(QUERN_BAD_MANIFEST, object.path("constants"), ".", name, " is a define too; remove one");
+    }
+  }
 
   std::map<std::string, Expression, std::less<>> terms;
   const auto resolve = [&](std::string_view name) -> std::optional<Expression::Meaning> {
@@ -291,6 +298,9 @@ Variant read_variant(const Json &value, const std::string &path, const Manifest 
     if (const int field = operation.find(name); field >= 0) return Expression::Meaning{true, field};
     for (const auto &[define, number] : variant.defines) {
       if (define == name) return Expression::Meaning{false, number};
+    }
+    for (const auto &[constant, number] : constants) {
+      if (constant == name) return Expression::Meaning{false, number};
     }
     if (const auto term = terms.find(name); term != terms.end()) return Expression::Meaning{false, 0, &term->second};
     return std::nullopt;

@@ -7,14 +7,16 @@
 namespace quern {
 namespace {
 
-// CUDA C++ Programming Guide, "Technical specifications per compute capability": most shared memory a block may have.
+// CUDA C++ Programming Guide, "Technical specifications per compute capability": most shared memory a block may have;
+// and the multiprocessors of a common GPU, so that what is chosen without hardware is what would be chosen with it.
 struct KnownArch {
   int capability;
   int64_t shared_memory;
+  int sm_count;
 };
-constexpr KnownArch kKnown[] = {{75, 64 << 10},   {80, 163 << 10}, {86, 99 << 10},   {87, 163 << 10},
-                                {89, 99 << 10},   {90, 227 << 10}, {100, 227 << 10}, {103, 227 << 10},
-                                {110, 227 << 10}, {120, 99 << 10}, {121, 99 << 10}};
+constexpr KnownArch kKnown[] = {{75, 64 << 10, 72},    {80, 163 << 10, 108},  {86, 99 << 10, 84},   {87, 163 << 10, 16},
+                                {89, 99 << 10, 142},   {90, 227 << 10, 132},  {100, 227 << 10, 148}, {103, 227 << 10, 148},
+                                {110, 227 << 10, 20},  {120, 99 << 10, 188},  {121, 99 << 10, 48}};
 
 // The "a" sets begin with Hopper; earlier architectures have one set only.
 bool has_specific_set(int capability) { return capability >= 90; }
@@ -64,6 +66,14 @@ std::vector<Target> known_targets() {
   std::vector<Target> targets;
   for (const KnownArch &arch : kKnown) targets.push_back(native_target(arch.capability));
   return targets;
+}
+
+int sm_count_of(int capability) {
+  int count = kKnown[0].sm_count;
+  for (const KnownArch &arch : kKnown) {
+    if (arch.capability <= capability) count = arch.sm_count;
+  }
+  return count;
 }
 
 int64_t shared_memory_of(int capability) {

@@ -30,8 +30,9 @@ Target native_target(int capability);
 int parse_capability(std::string_view text, const std::string &path);
 std::string capability_name(int capability);  // 90 to "9.0"
 
-// Every architecture that `all` means, and shared memory per block where there is no device to ask.
+// Every architecture that `all` means, and what is assumed of it where there is no device to ask.
 std::vector<Target> known_targets();
-int64_t shared_memory_of(int capability);
+int64_t shared_memory_of(int capability);  // per block
+int sm_count_of(int capability);
 
 }  // namespace quern

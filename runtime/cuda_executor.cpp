@@ -4,6 +4,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/compiler.hpp"
+#include "runtime/prefetch.hpp"
 #include "runtime/tuning.hpp"
 
 namespace quern {
@@ -105,6 +106,7 @@ CudaExecutor::CudaExecutor(std::shared_ptr<Device> device, const ExecutorRequest
     ranges_.clear();
     explanation_ = explain_dispatch(dispatched, "");
     const Candidate *trying = nullptr;
+    compile_together(dispatched.choices, target);
     try {
       for (size_t i = 0; i < dispatched.choices.size(); ++i) {
         trying = &dispatched.choices[i].candidate;
@@ -121,15 +123,37 @@ CudaExecutor::CudaExecutor(std::shared_ptr<Device> device, const ExecutorRequest
   }
 }
 
+CompileUnit CudaExecutor::unit_of(const Candidate &candidate, const Target &target) const {
+  std::array<int64_t, kMaxFields> values{};
+  std::copy_n(slots_.begin(), kMaxFields, values.begin());
+  return make_compile_unit(*candidate.package, *candidate.variant, target, values);
+}
+
+// What is not in the cache yet is compiled into it side by side: several kernels take as long as the slowest. Failures
+// come up again, and are dealt with, when each is obtained.
+void CudaExecutor::compile_together(const std::vector<Choice> &choices, const Target &target) const {
+  Hub &hub = device_->hub();
+  if (!hub.settings().jit_allowed || hub.cache().mode() != CacheMode::kReadWrite) return;
+  std::vector<CompileUnit> missing;
+  for (const Choice &choice : choices) {
+    const CompileUnit unit = unit_of(choice.candidate, target);
+    const bool seen = std::any_of(missing.begin(), missing.end(),
+                                  [&](const CompileUnit &other) { return other.kernel == unit.kernel; });
+    if (!seen && !hub.cache().holds(unit.request())) missing.push_back(unit);
+  }
+  if (missing.size() < 2) return;
+  for_each_unit(
+      missing, 0, [&](const CompileUnit &unit) { return hub.store().get(unit); },
+      [](const UnitReport &) { return true; });
+}
+
 // Compiles or finds the code, loads it where there is hardware, and returns what it was compiled for.
 std::string CudaExecutor::obtain(const Choice &choice, const Target &target) {
   Hub &hub = device_->hub();
   const Candidate &candidate = choice.candidate;
-  std::array<int64_t, kMaxFields> values{};
-  std::copy_n(slots_.begin(), kMaxFields, values.begin());
   Slots largest = slots(choice.last);
   Range range{choice, nullptr, static_cast<unsigned>(candidate.variant->launch.shared_bytes.evaluate(largest))};
-  CompileUnit unit = make_compile_unit(*candidate.package, *candidate.variant, target, values);
+  CompileUnit unit = unit_of(candidate, target);
   if (device_->kind() == QUERN_DEVICE_TARGET) {
     hub.store().get(unit);
     ranges_.push_back(std::move(range));
@@ -143,7 +167,7 @@ std::string CudaExecutor::obtain(const Choice &choice, const Target &target) {
     const bool can_use_ptx = error.status() == QUERN_UNSUPPORTED && candidate.variant->archs.empty() && !target.ptx;
     const int capability = can_use_ptx ? newest_ptx_capability(hub.store().nvrtc(), target.capability) : 0;
     if (capability < candidate.variant->least_capability) throw;
-    unit = make_compile_unit(*candidate.package, *candidate.variant, {capability, false, true}, values);
+    unit = unit_of(candidate, {capability, false, true});
     range.module = hub.module(unit);
   }
   range.module->prepare(device_->ordinal(), range.shared_bytes);

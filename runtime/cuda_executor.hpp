@@ -29,6 +29,8 @@ class CudaExecutor final : public Executor {
     out[run_size_] = size;
     return out;
   }
+  CompileUnit unit_of(const Candidate &candidate, const Target &target) const;
+  void compile_together(const std::vector<Choice> &choices, const Target &target) const;
   std::string obtain(const Choice &choice, const Target &target);
   // Written in place: a temporary would not keep the alignment that the driver needs.
   void encode(const TensorMapRequest &map, const void *parameters, cu::TensorMap &encoded) const;

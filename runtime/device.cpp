@@ -105,7 +105,7 @@ void Device::open_target(const Target &target) {
   name_ = arch_ = target.name();
   model_ = "no hardware";
   facts_.capability = target.capability;
-  facts_.sm_count = 1;
+  facts_.sm_count = sm_count_of(target.capability);
   facts_.shared_memory = shared_memory_of(target.capability);
 }
 

@@ -135,6 +135,17 @@ std::vector<Candidate> find_eligible(const Catalog &catalog, const DispatchReque
   return eligible;
 }
 
+// A kernel more to compile and load must promise something: one that is close to the best, as far as costs can tell,
+// goes on serving.
+bool goes_on(const Choice &before, const Candidate &best, const DispatchRequest &request, int64_t last) {
+  constexpr int64_t kClosePercent = 5;
+  const Constraint &sizes = before.candidate.variant->accepts[request.problem.operation->run_size];
+  if (last > sizes.most || before.candidate.variant->priority != best.variant->priority) return false;
+  const int64_t its_cost = cost(before.candidate, request, last), best_cost = cost(best, request, last);
+  if (best_cost <= 0 || its_cost > INT64_MAX / 100) return false;
+  return its_cost * 100 <= best_cost * (100 + kClosePercent);
+}
+
 // Why nothing serves, from the refusals: the forced kernel's own reason, else those of the most general kernels.
 std::string explain_failure(const DispatchRequest &request, const std::vector<Refusal> &refusals, int64_t uncovered) {
   std::string reasons;
@@ -208,7 +219,8 @@ Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request) {
     const Candidate *best = best_for(eligible, request, *start, last);
     if (best == nullptr) {
       uncovered = *start;
-    } else if (!result.choices.empty() && result.choices.back().candidate.variant == best->variant) {
+    } else if (!result.choices.empty() && (result.choices.back().candidate.variant == best->variant ||
+                                           goes_on(result.choices.back(), *best, request, last))) {
       result.choices.back().last = last;
     } else {
       result.choices.push_back({*best, *start, last});

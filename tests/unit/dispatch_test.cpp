@@ -114,6 +114,16 @@ TEST_F(DispatchTest, OfEqualPrioritiesTheLeastCostServesEachStepOfSizes) {
   EXPECT_EQ(choices(), "few:1-12 many:13-49 preferred:50-100");
 }
 
+TEST_F(DispatchTest, AKernelCloseToTheBestGoesOn) {
+  add("first", {{"cost", {{"mul", {"m", 100}}}}});
+  add("second", {{"cost", {{"mul", {"m", 95}}}}, {"accepts", {{"m", {{"min", 3}}}}}});  // better by 5.3 %
+  add("third", {{"cost", {{"mul", {"m", 91}}}}, {"accepts", {{"m", {{"min", 9}}}}}});   // better than the second by 4.4 %
+  names("m") = 20;
+  EXPECT_EQ(choices(), "first:1-2 second:3-20");
+  request_.measured = {{12, "quern/mxfp4-gemm:third"}, {20, "quern/mxfp4-gemm:first"}};
+  EXPECT_EQ(choices(), "first:1-2 second:3-8 third:9-12 first:13-20") << "measurements count in full";
+}
+
 TEST_F(DispatchTest, WhatWasMeasuredComesBeforeCostsAndBehindPriorities) {
   add("few", {{"cost", {{"mul", {"m", 100}}}}, {"accepts", {{"m", {{"max", 60}}}}}});
   add("many", {{"cost", {{"add", {1500, "m"}}}}});

@@ -299,6 +299,19 @@ TEST(ParseManifest, InstancesAreVariantsWithMembersReplaced) {
   EXPECT_EQ(refusal(manifest.dump()), "a/kernel.json: variants[0].instances is not a list of objects");
 }
 
+TEST(ParseManifest, ConstantsAreForExpressionsAndNotForTheSource) {
+  Json manifest = sound();
+  Json &variant = manifest["variants"][0];
+  const size_t defines = parse_manifest(manifest.dump(), "").variants[0].defines.size();
+  variant["constants"] = {{"SLOPE", -7}};
+  variant["cost"] = {{"mul", {"SLOPE", 3}}};
+  const Variant read = parse_manifest(manifest.dump(), "").variants[0];
+  EXPECT_EQ(read.cost->evaluate(std::array<int64_t, kSlots>{}), -21);
+  EXPECT_EQ(read.defines.size(), defines);
+  variant["defines"]["SLOPE"] = 1;
+  EXPECT_NE(refusal(manifest.dump()).find("variants[0].constants.SLOPE is a define too"), std::string::npos);
+}
+
 TEST(ParseManifest, TermsNameExpressionsForThoseBehindThem) {
   Json manifest = sound();
   Json &variant = manifest["variants"][0];
