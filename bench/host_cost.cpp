@@ -78,21 +78,37 @@ Fixture &fixture() {
 
 constexpr int kBatch = 64;  // launches between two synchronisations, so that the queue never fills
 
-void warm_run(benchmark::State &state) {
-  Fixture &f = fixture();
+void run_batches(benchmark::State &state, const quern_plan *plan, const quern_gemm_args &args) {
   for (auto _ : state) {
-    for (int i = 0; i < kBatch; ++i) check(quern_gemm_run(f.plan, &f.args, nullptr));
+    for (int i = 0; i < kBatch; ++i) check(quern_gemm_run(plan, &args, nullptr));
     state.PauseTiming();
-    check(quern_device_synchronize(f.device, nullptr));
+    check(quern_device_synchronize(fixture().device, nullptr));
     state.ResumeTiming();
   }
   state.SetItemsProcessed(state.iterations() * kBatch);
 }
 
+void warm_run(benchmark::State &state) { run_batches(state, fixture().plan, fixture().args); }
+
+// Packed weights, M = 1 without tensor maps, M = 100 with two of them to describe.
+void warm_run_packed(benchmark::State &state) {
+  Fixture &f = fixture();
+  quern_gemm_desc desc = small_gemm();
+  desc.layout = QUERN_LAYOUT_MMA16_BF16;
+  desc.m_max = 128;
+  quern_plan *plan = nullptr;
+  check(quern_gemm_plan(f.device, &desc, &plan));
+  quern_gemm_args args = f.args;
+  args.m = state.range(0);
+  args.scales = nullptr;
+  run_batches(state, plan, args);
+  quern_plan_close(plan);
+}
+
 // PTX of a kernel that takes the GEMM's parameter block and does nothing.
 constexpr char kEmptyKernel[] =
     ".version 7.0\n.target sm_75\n.address_size 64\n"
-    ".visible .entry empty(.param .align 8 .b8 p[96])\n{\n ret;\n}\n";
+    ".visible .entry empty(.param .align 8 .b8 p[120])\n{\n ret;\n}\n";
 
 void bare_launch(benchmark::State &state) {
   using namespace quern::cu;
@@ -109,7 +125,7 @@ void bare_launch(benchmark::State &state) {
       driver_function<Result (*)(Kernel *, Library, const char *)>("cuLibraryGetKernel")(&kernel, library, "empty"),
       "find the kernel");
   const auto launch = driver_function<Result (*)(const LaunchConfig *, Function, void **, void **)>("cuLaunchKernelEx");
-  char block[96] = {};
+  char block[120] = {};
   void *parameters[] = {block};
   LaunchConfig config{1, 1, 1, 128, 1, 1, 0, nullptr, nullptr, 0};
   for (auto _ : state) {
@@ -171,6 +187,7 @@ void plan_from_disk(benchmark::State &state, const char *device_name) {
 BENCHMARK(bare_launch);
 BENCHMARK(warm_run);
 BENCHMARK(warm_run_in_context);
+BENCHMARK(warm_run_packed)->Arg(1)->Arg(100);
 BENCHMARK(plan_from_memory)->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(plan_from_disk, cuda, "cuda:0")->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(plan_from_disk, without_driver, "sm_90a")->Unit(benchmark::kMicrosecond);

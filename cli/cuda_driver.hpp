@@ -59,12 +59,12 @@ constexpr int kCaptureRelaxed = 2;
   X(copy, cuMemcpyDtoDAsync_v2, (DevicePointer dst, DevicePointer src, size_t bytes, Stream stream))
 
 // What only the read roof needs; without them it is measured by copying.
-#define QUERN_BENCH_DRIVER_MODULE_FUNCTIONS(X)                                                                      \
-  X(module_load, cuModuleLoadData, (Module * module, const void *image))                                            \
-  X(module_unload, cuModuleUnload, (Module module))                                                                 \
-  X(module_function, cuModuleGetFunction, (Function * function, Module module, const char *name))                   \
-  X(launch, cuLaunchKernel,                                                                                         \
-    (Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,      \
+#define QUERN_BENCH_DRIVER_MODULE_FUNCTIONS(X)                                                                 \
+  X(module_load, cuModuleLoadData, (Module * module, const void *image))                                       \
+  X(module_unload, cuModuleUnload, (Module module))                                                            \
+  X(module_function, cuModuleGetFunction, (Function * function, Module module, const char *name))              \
+  X(launch, cuLaunchKernel,                                                                                    \
+    (Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, \
      unsigned block_z, unsigned shared_bytes, Stream stream, void **parameters, void **extra))
 
 struct Driver {

@@ -199,8 +199,10 @@ void add_verbs(CLI::App &app, CommandLine &line) {
   selftest->add_flag("--quick", s.quick, "fewer types, small shapes only");
   add_bench(app, line);
   TuneOptions &t = line.tune;
-  CLI::App *tune = add_verb(app, line, "tune", "measure which kernel is fastest for a shape, and remember it", run_tune, t);
-  tune->add_option("--model", t.models, "the layers of these models, ',' between (default gpt-oss-20b)")->delimiter(',');
+  CLI::App *tune =
+      add_verb(app, line, "tune", "measure which kernel is fastest for a shape, and remember it", run_tune, t);
+  tune->add_option("--model", t.models, "the layers of these models, ',' between (default gpt-oss-20b)")
+      ->delimiter(',');
   tune->add_option("--shape", t.shapes, "NxK, ',' between")->delimiter(',');
   tune->add_option("--dtype", t.dtype, "of X: bf16 (default) or f16")->check(kHalves);
   tune->add_option("--m-max", t.m_max, "the largest M to measure (default 8192)")->check(CLI::Range(1, 1 << 20));

@@ -73,8 +73,8 @@ class GemmRun {
       if (!wrong.empty()) return wrong;
     }
     const size_t y_bytes = dtype_bytes(test_.y_dtype);
-    const auto residual = upload_rows(device_, tensors.residual, bytes(test_.n) * y_bytes,
-                                      bytes(desc_.residual_stride) * y_bytes);
+    const auto residual =
+        upload_rows(device_, tensors.residual, bytes(test_.n) * y_bytes, bytes(desc_.residual_stride) * y_bytes);
     const auto bias = upload_rows(device_, tensors.bias, tensors.bias.size(), tensors.bias.size());
     const host::DeviceMemory workspace = device_.allocate(plan.workspace_bytes(test_.largest()));
 

@@ -150,8 +150,8 @@ std::string GemmCase::text() const {
   static constexpr const char *kNames[] = {"random", "wide", "integers", "corners"};
   return cli::text(kNames[static_cast<int>(data)], ", N ", n, ", K ", k, ", x ", dtype_name(x_dtype), ", y ",
                    dtype_name(y_dtype), ", bias ", dtype_name(bias_dtype),
-                   scale_zero == QUERN_SCALE_ZERO_FLUSH ? ", scale byte 0 flushed" : "",
-                   packed ? ", packed" : "", finish ? ", alpha and residual" : "",
+                   scale_zero == QUERN_SCALE_ZERO_FLUSH ? ", scale byte 0 flushed" : "", packed ? ", packed" : "",
+                   finish ? ", alpha and residual" : "",
                    activation == 0 ? "" : cli::text(", activation ", static_cast<int>(activation)));
 }
 

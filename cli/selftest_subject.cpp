@@ -104,7 +104,8 @@ std::vector<Subject> find_subjects(const host::Hub &hub, const host::Device &dev
   std::vector<Subject> subjects;
   if (device.info().kind == QUERN_DEVICE_CPU) {
     for (const char *operation : {"dequantize", "gemm"}) {
-      if (filter.empty() || filter == "cpu") subjects.push_back({operation, "cpu", "", "", 1, INT64_MAX, {}, false, true});
+      if (filter.empty() || filter == "cpu")
+        subjects.push_back({operation, "cpu", "", "", 1, INT64_MAX, {}, false, true});
     }
     if (filter.empty() || filter == "cpu") subjects.push_back({"gemm", "cpu", "", "", 1, INT64_MAX, {}, true, true});
     return subjects;

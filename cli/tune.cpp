@@ -86,7 +86,10 @@ ExitCode run_tune(const GlobalOptions &global, const TuneOptions &options) {
   }
   progress.clear();
   if (global.json) {
-    print_json({{"device", info.name}, {"model", info.model}, {"measured", measured}, {"times", times},
+    print_json({{"device", info.name},
+                {"model", info.model},
+                {"measured", measured},
+                {"times", times},
                 {"failures", failures}});
   } else {
     std::string out = table.text();

@@ -20,7 +20,7 @@ class Expression {
   // What a name stands for: a slot that is filled when the expression is evaluated, a constant, or another expression.
   struct Meaning {
     bool is_slot;
-    int64_t value;                    // the slot's index, or the constant
+    int64_t value;                     // the slot's index, or the constant
     const Expression *term = nullptr;  // in place of both
   };
   using Resolver = std::function<std::optional<Meaning>(std::string_view name)>;

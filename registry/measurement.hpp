@@ -18,9 +18,9 @@ struct MeasuredStep {
 };
 
 struct Measurement {
-  std::string device;                              // its model, "NVIDIA H200"
-  std::vector<std::pair<size_t, int64_t>> where;   // fields of the problem and their values; others do not matter
-  std::vector<MeasuredStep> steps;                 // by size
+  std::string device;                             // its model, "NVIDIA H200"
+  std::vector<std::pair<size_t, int64_t>> where;  // fields of the problem and their values; others do not matter
+  std::vector<MeasuredStep> steps;                // by size
 
   bool fits(const Problem &problem, const std::string &model) const;
 };

@@ -14,9 +14,10 @@ struct KnownArch {
   int64_t shared_memory;
   int sm_count;
 };
-constexpr KnownArch kKnown[] = {{75, 64 << 10, 72},    {80, 163 << 10, 108},  {86, 99 << 10, 84},   {87, 163 << 10, 16},
-                                {89, 99 << 10, 142},   {90, 227 << 10, 132},  {100, 227 << 10, 148}, {103, 227 << 10, 148},
-                                {110, 227 << 10, 20},  {120, 99 << 10, 188},  {121, 99 << 10, 48}};
+constexpr KnownArch kKnown[] = {{75, 64 << 10, 72},    {80, 163 << 10, 108},  {86, 99 << 10, 84},
+                                {87, 163 << 10, 16},   {89, 99 << 10, 142},   {90, 227 << 10, 132},
+                                {100, 227 << 10, 148}, {103, 227 << 10, 148}, {110, 227 << 10, 20},
+                                {120, 99 << 10, 188},  {121, 99 << 10, 48}};
 
 // The "a" sets begin with Hopper; earlier architectures have one set only.
 bool has_specific_set(int capability) { return capability >= 90; }

@@ -43,7 +43,8 @@ std::optional<Bytes> find_section(Bytes image, const std::string &name) {
 // .nv.info.<kernel> is a list of attributes: format, id, and a 16-bit value or the size of what follows. The numbers
 // are those that `cuobjdump -elf` prints as EIFMT_* and EIATTR_*.
 constexpr uint8_t kFormatSized = 4;
-constexpr uint8_t kAttributeParameter = 0x17;  // KPARAM_INFO: index, ordinal (16 bits), offset, and the size from bit 18
+constexpr uint8_t kAttributeParameter =
+    0x17;  // KPARAM_INFO: index, ordinal (16 bits), offset, and the size from bit 18
 constexpr size_t kMostParameters = 64;
 
 std::optional<std::vector<size_t>> cubin_parameter_sizes(Bytes image, const std::string &entry) {

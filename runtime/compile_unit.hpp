@@ -14,9 +14,9 @@ struct CompileUnit {
   Target target;
   std::string entry;
   std::vector<size_t> parameter_sizes;  // of what the entry must take: the operation's block, then tensor maps
-  std::string kernel;  // "quern/mxfp4-gemm:mma_sm80"
-  std::string digest;  // of the package
-  std::string types;   // "x_dtype=bf16"
+  std::string kernel;                   // "quern/mxfp4-gemm:mma_sm80"
+  std::string digest;                   // of the package
+  std::string types;                    // "x_dtype=bf16"
 
   // 64 hex digits over source, headers, target, options and entry: no path, host, time or driver. On disk: the order
   // and kind of what is hashed never changes without a new first field.

@@ -1,6 +1,7 @@
 #include "runtime/cuda_executor.hpp"
 
 #include <algorithm>
+#include <mutex>
 
 #include "runtime/base/error.hpp"
 #include "runtime/compiler.hpp"
@@ -106,11 +107,11 @@ CudaExecutor::CudaExecutor(std::shared_ptr<Device> device, const ExecutorRequest
     ranges_.clear();
     explanation_ = explain_dispatch(dispatched, "");
     const Candidate *trying = nullptr;
-    compile_together(dispatched.choices, target);
+    const Compiled compiled = compile_together(dispatched.choices, target);
     try {
       for (size_t i = 0; i < dispatched.choices.size(); ++i) {
         trying = &dispatched.choices[i].candidate;
-        explanation_[i].target = obtain(dispatched.choices[i], target);
+        explanation_[i].target = obtain(dispatched.choices[i], target, compiled);
       }
       return;
     } catch (const Error &error) {
@@ -129,39 +130,47 @@ CompileUnit CudaExecutor::unit_of(const Candidate &candidate, const Target &targ
   return make_compile_unit(*candidate.package, *candidate.variant, target, values);
 }
 
-// What is not in the cache yet is compiled into it side by side: several kernels take as long as the slowest. Failures
-// come up again, and are dealt with, when each is obtained.
-void CudaExecutor::compile_together(const std::vector<Choice> &choices, const Target &target) const {
+// What is not in the cache yet is compiled side by side: several kernels take as long as the slowest. Failures come up
+// again, and are dealt with, when each is obtained.
+CudaExecutor::Compiled CudaExecutor::compile_together(const std::vector<Choice> &choices, const Target &target) const {
   Hub &hub = device_->hub();
-  if (!hub.settings().jit_allowed || hub.cache().mode() != CacheMode::kReadWrite) return;
+  Compiled compiled;
+  if (!hub.settings().jit_allowed) return compiled;
   std::vector<CompileUnit> missing;
   for (const Choice &choice : choices) {
     const CompileUnit unit = unit_of(choice.candidate, target);
     const bool seen = std::any_of(missing.begin(), missing.end(),
                                   [&](const CompileUnit &other) { return other.kernel == unit.kernel; });
-    if (!seen && !hub.cache().holds(unit.request())) missing.push_back(unit);
+    if (!seen && !hub.is_loaded(unit) && !hub.cache().holds(unit.request())) missing.push_back(unit);
   }
-  if (missing.size() < 2) return;
-  for_each_unit(
-      missing, 0, [&](const CompileUnit &unit) { return hub.store().get(unit); },
-      [](const UnitReport &) { return true; });
+  if (missing.size() < 2) return compiled;
+  std::mutex mutex;  // guards compiled
+  const auto make = [&](const CompileUnit &unit) {
+    KernelStore::Code code = hub.store().get(unit);
+    const std::lock_guard lock(mutex);
+    return compiled.emplace(unit.kernel, std::move(code)).first->second;
+  };
+  for_each_unit(missing, 0, make, [](const UnitReport &) { return true; });
+  return compiled;
 }
 
 // Compiles or finds the code, loads it where there is hardware, and returns what it was compiled for.
-std::string CudaExecutor::obtain(const Choice &choice, const Target &target) {
+std::string CudaExecutor::obtain(const Choice &choice, const Target &target, const Compiled &compiled) {
   Hub &hub = device_->hub();
   const Candidate &candidate = choice.candidate;
   Slots largest = slots(choice.last);
   Range range{choice, nullptr, static_cast<unsigned>(candidate.variant->launch.shared_bytes.evaluate(largest))};
   CompileUnit unit = unit_of(candidate, target);
+  const auto found = compiled.find(unit.kernel);
+  const KernelStore::Code *code = found == compiled.end() ? nullptr : &found->second;
   if (device_->kind() == QUERN_DEVICE_TARGET) {
-    hub.store().get(unit);
+    if (code == nullptr) hub.store().get(unit);
     ranges_.push_back(std::move(range));
     return target.name();
   }
   const CurrentContext context(*device_);
   try {
-    range.module = hub.module(unit);
+    range.module = hub.module(unit, code);
   } catch (const Error &error) {
     // A GPU newer than this NVRTC runs older PTX, unless the kernel is made for exact architectures.
     const bool can_use_ptx = error.status() == QUERN_UNSUPPORTED && candidate.variant->archs.empty() && !target.ptx;
@@ -192,8 +201,8 @@ void CudaExecutor::encode(const TensorMapRequest &map, const void *parameters, c
   const int swizzle = cu::kTensorMapSwizzle[map.swizzle == 0 ? 0 : map.swizzle == 32 ? 1 : map.swizzle == 64 ? 2 : 3];
   cu::check(cu::driver()->tensor_map_encode(
                 &encoded, operand.element_bytes == 8 ? cu::kTensorMapUint64 : cu::kTensorMapUint16,
-                static_cast<unsigned>(operand.rank), const_cast<void *>(view.address), view.sizes.data(),
-                &view.stride, map.box.data(), kDense, cu::kTensorMapInterleaveNone, swizzle,
+                static_cast<unsigned>(operand.rank), const_cast<void *>(view.address), view.sizes.data(), &view.stride,
+                map.box.data(), kDense, cu::kTensorMapInterleaveNone, swizzle,
                 // Weights are streamed once, X is read again and again.
                 operand.element_bytes == 8 ? cu::kTensorMapL2Promotion128 : cu::kTensorMapL2Promotion256,
                 cu::kTensorMapFillZero),

@@ -1,6 +1,9 @@
 // Plans on CUDA devices and on architectures without hardware.
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "runtime/executor.hpp"
 
 namespace quern {
@@ -30,8 +33,9 @@ class CudaExecutor final : public Executor {
     return out;
   }
   CompileUnit unit_of(const Candidate &candidate, const Target &target) const;
-  void compile_together(const std::vector<Choice> &choices, const Target &target) const;
-  std::string obtain(const Choice &choice, const Target &target);
+  using Compiled = std::map<std::string, KernelStore::Code>;  // by kernel
+  Compiled compile_together(const std::vector<Choice> &choices, const Target &target) const;
+  std::string obtain(const Choice &choice, const Target &target, const Compiled &compiled);
   // Written in place: a temporary would not keep the alignment that the driver needs.
   void encode(const TensorMapRequest &map, const void *parameters, cu::TensorMap &encoded) const;
 

@@ -9,7 +9,8 @@ namespace {
 
 constexpr int64_t kMaxGridX = INT32_MAX;
 constexpr int64_t kMaxGridYZ = 65535;
-// Where a run size may change hands between variants of equal priority: the costs are compared at the end of each range.
+// Where a run size may change hands between variants of equal priority: the costs are compared at the end of each
+// range.
 constexpr int64_t kCostSteps[] = {1,   2,   4,   8,   12,   16,   24,   32,   48,   64,   96,   128,   192,
                                   256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 16384, 32768};
 

@@ -48,7 +48,7 @@ struct Dispatch {
 struct DispatchRequest {
   Problem problem;
   DeviceFacts facts;
-  std::string force;  // "": free choice; "package" or "package:variant"
+  std::string force;         // "": free choice; "package" or "package:variant"
   bool one_variant = false;  // that serves every size
   // Of candidates of equal priority these win, each up to its size; where they say nothing, costs decide.
   std::vector<MeasuredStep> measured;

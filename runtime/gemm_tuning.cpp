@@ -20,7 +20,7 @@ namespace quern {
 namespace {
 
 constexpr int kReplays = 7;
-constexpr int64_t kCacheMultiple = 4;       // the weights of one replay are so many times the L2 cache
+constexpr int64_t kCacheMultiple = 4;  // the weights of one replay are so many times the L2 cache
 constexpr int kLeastRuns = 2, kMostRuns = 64;
 constexpr double kReplayMicroseconds = 1000;  // to aim for
 constexpr double kHopeless = 1.5;             // times the best so far at a glance: not looked at twice
@@ -67,8 +67,8 @@ class Operands {
     upload(scales_, random_bytes(static_cast<size_t>(desc.n * (desc.k / kMxfp4Block)), 2, 118, 8));
     fill_x();
     const auto bytes = static_cast<size_t>(packed_bytes(desc.n, desc.k));
-    const int64_t copies = std::clamp<int64_t>(
-        kCacheMultiple * device->l2_bytes() / static_cast<int64_t>(bytes) + 1, 2, int64_t{kMostRuns});
+    const int64_t copies = std::clamp<int64_t>(kCacheMultiple * device->l2_bytes() / static_cast<int64_t>(bytes) + 1, 2,
+                                               int64_t{kMostRuns});
     for (int64_t i = 0; i < copies; ++i) packed_.emplace_back(*device, bytes);
     quern_weights_desc weights = QUERN_WEIGHTS_DESC_INIT;
     weights.layout = desc.layout;

@@ -45,7 +45,8 @@ class Executable {
 
 GraphTimer::GraphTimer(const Device &device) : context_(device) {
   const cu::Api &api = cu::need_driver();
-  if (!api.has_timing) fail(QUERN_CUDA_UNAVAILABLE, "the driver has no graphs and events; install one of CUDA 12 or newer");
+  if (!api.has_timing)
+    fail(QUERN_CUDA_UNAVAILABLE, "the driver has no graphs and events; install one of CUDA 12 or newer");
   cu::check(api.stream_create(&stream_, cu::kStreamNonBlocking), "create a stream");
   cu::check(api.event_create(&start_, 0), "create an event");
   cu::check(api.event_create(&end_, 0), "create an event");

@@ -98,7 +98,12 @@ Hub::Hub(HubSettings settings)
   }
 }
 
-std::shared_ptr<const Module> Hub::module(const CompileUnit &unit) {
+bool Hub::is_loaded(const CompileUnit &unit) {
+  const std::lock_guard lock(mutex_);
+  return modules_.count(unit.request()) != 0;
+}
+
+std::shared_ptr<const Module> Hub::module(const CompileUnit &unit, const KernelStore::Code *code) {
   const std::string request = unit.request();
   {
     const std::lock_guard lock(mutex_);
@@ -107,8 +112,9 @@ std::shared_ptr<const Module> Hub::module(const CompileUnit &unit) {
       return found->second;
     }
   }
-  const KernelStore::Code code = store_.get(unit);
-  auto loaded = std::make_shared<const Module>(code.entry.code, unit.entry, unit.parameter_sizes.front(), unit.kernel);
+  std::optional<KernelStore::Code> gotten;
+  if (code == nullptr) code = &gotten.emplace(store_.get(unit));
+  auto loaded = std::make_shared<const Module>(code->entry.code, unit.entry, unit.parameter_sizes.front(), unit.kernel);
   const std::lock_guard lock(mutex_);
   return modules_.emplace(request, std::move(loaded)).first->second;  // another thread's, if it was faster
 }

@@ -47,8 +47,9 @@ class Hub {
   KernelStore &store() { return store_; }
   const KernelStore &store() const { return store_; }
 
-  // The unit's code, loaded into the driver; one module per unit in a process.
-  std::shared_ptr<const Module> module(const CompileUnit &unit);
+  // The unit's code, loaded into the driver; one module per unit in a process. `code` is the unit's, if it is at hand.
+  std::shared_ptr<const Module> module(const CompileUnit &unit, const KernelStore::Code *code = nullptr);
+  bool is_loaded(const CompileUnit &unit);
   int64_t memory_hits() const { return memory_hits_; }
 
   std::set<std::string> package_digests() const;

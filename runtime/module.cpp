@@ -17,8 +17,7 @@ void check_parameters(const cu::Api &api, cu::Kernel kernel, size_t expected, co
 
 }  // namespace
 
-Module::Module(std::span<const uint8_t> code, const std::string &entry, size_t block_bytes,
-               const std::string &kernel) {
+Module::Module(std::span<const uint8_t> code, const std::string &entry, size_t block_bytes, const std::string &kernel) {
   const cu::Api &api = cu::need_driver();
   char log[2048] = "";
   int option_names[] = {cu::kJitErrorLogBuffer, cu::kJitErrorLogBufferSizeBytes};

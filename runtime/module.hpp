@@ -13,8 +13,8 @@ namespace quern {
 
 class Module {
  public:
-  // Throws QUERN_BAD_MANIFEST if the entry is missing or the driver reports a first parameter of other than `block_bytes`,
-  // QUERN_CUDA_ERROR otherwise. PTX is finished by the driver here.
+  // Throws QUERN_BAD_MANIFEST if the entry is missing or the driver reports a first parameter of other than
+  // `block_bytes`, QUERN_CUDA_ERROR otherwise. PTX is finished by the driver here.
   Module(std::span<const uint8_t> code, const std::string &entry, size_t block_bytes, const std::string &kernel);
   ~Module();
   Module(const Module &) = delete;

@@ -93,8 +93,8 @@ quern_weights_desc read_packed_header(const PackedHeader &header) {
   const bool sound = header.n >= 1 && header.n <= INT32_MAX && header.k >= kMxfp4Block && header.k <= INT32_MAX &&
                      header.k % kMxfp4Block == 0 && (header.flags & kPackedInexact) == 0;
   if (!sound) {
-    fail(QUERN_CORRUPT, "the packed tensor's header is damaged (n = ", header.n, ", k = ", header.k, ", flags = ",
-         header.flags, "); pack the weights again");
+    fail(QUERN_CORRUPT, "the packed tensor's header is damaged (n = ", header.n, ", k = ", header.k,
+         ", flags = ", header.flags, "); pack the weights again");
   }
   quern_weights_desc desc = QUERN_WEIGHTS_DESC_INIT;
   desc.layout = static_cast<quern_layout>(header.layout);
@@ -115,8 +115,9 @@ void pack_weights(const std::shared_ptr<Device> &device, const quern_weights_des
   device->copy(&header, packed, sizeof header, stream);  // also waits
   if ((header.flags & kPackedInexact) != 0) {
     fail(QUERN_UNSUPPORTED, "the scale bytes of a row span more than ",
-         desc.layout == QUERN_LAYOUT_MMA16_F16 ? "24, which f16 cannot hold; pack for bf16, or keep the canonical layout"
-                                               : "133 up to above 128; keep the canonical layout");
+         desc.layout == QUERN_LAYOUT_MMA16_F16
+             ? "24, which f16 cannot hold; pack for bf16, or keep the canonical layout"
+             : "133 up to above 128; keep the canonical layout");
   }
 }
 

@@ -43,7 +43,8 @@ __device__ __forceinline__ void find_statistics(const RepackParams &p, Statistic
   const int64_t source = static_cast<int64_t>(blockIdx.x) * kPackedTileRows + row;
   if (source < p.n) {
     int largest = 0, has_nan = 0;
-    for (int64_t block = threadIdx.x / kPackedTileRows; block < p.k / kMxfp4Block; block += kThreads / kPackedTileRows) {
+    for (int64_t block = threadIdx.x / kPackedTileRows; block < p.k / kMxfp4Block;
+         block += kThreads / kPackedTileRows) {
       const int byte = p.scales[source * p.scales_stride + block];
       has_nan |= byte == 255;
       if (byte != 255) largest = max(largest, byte);
@@ -116,8 +117,7 @@ __device__ __forceinline__ void unpack_tile(const RepackParams &p, const Lane &l
 __device__ __forceinline__ void zero_gaps(const RepackParams &p) {
   const int64_t row_tiles = packed_row_tiles(p.n);
   const int64_t tiles = packed_tiles_offset(p.n);
-  const int64_t rows_end =
-      kPackedHeaderBytes + row_tiles * kPackedTileRows * static_cast<int64_t>(sizeof(PackedRow));
+  const int64_t rows_end = kPackedHeaderBytes + row_tiles * kPackedTileRows * static_cast<int64_t>(sizeof(PackedRow));
   const int64_t tiles_end = tiles + row_tiles * packed_k_tiles(p.k) * kPackedTileBytes;
   for (int64_t at = rows_end + threadIdx.x; at < tiles; at += kThreads) p.packed[at] = 0;
   for (int64_t at = tiles_end + threadIdx.x; at < packed_bytes(p.n, p.k); at += kThreads) p.packed[at] = 0;

@@ -58,8 +58,7 @@ void pack_tile(const RepackParams &p, const Tile &tile, const PackedRow *rows, u
   for (int row = 0; row < kPackedTileRows; ++row) {
     for (int block = 0; block < 2; ++block) {
       uint8_t block_codes[16];
-      const uint8_t byte =
-          read_block(p, tile.row + row, tile.k + block * kMxfp4Block, rows[row], block_codes, flags);
+      const uint8_t byte = read_block(p, tile.row + row, tile.k + block * kMxfp4Block, rows[row], block_codes, flags);
       std::memcpy(codes[row] + block * 16, block_codes, 16);
       tile.packed[kPackedTileScales + row % 8 * 4 + block * 2 + row / 8] = byte;
     }

@@ -130,7 +130,8 @@ static void test_hub(quern_hub *hub) {
 }
 
 static void test_devices(quern_hub *hub) {
-  static const char *const kUnknown[] = {"gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "CPU", "cpu:1", "sm_12", "sm_90b", "90a"};
+  static const char *const kUnknown[] = {"gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1x",
+                                         "CPU", "cpu:1", "sm_12",  "sm_90b",  "90a"};
   quern_device *device = (quern_device *)(void *)&marker;
   quern_device_info info = QUERN_DEVICE_INFO_INIT;
   void *memory = &marker;
@@ -146,7 +147,8 @@ static void test_devices(quern_hub *hub) {
   UNTOUCHED(device);
   EXPECT(QUERN_OK, quern_device_open(hub, "cpu", &device));
   EXPECT(QUERN_OK, quern_device_get_info(device, &info));
-  CHECK(info.kind == QUERN_DEVICE_CPU && strcmp(info.name, "cpu") == 0 && strcmp(info.arch, "") == 0 && info.sm_count > 0);
+  CHECK(info.kind == QUERN_DEVICE_CPU && strcmp(info.name, "cpu") == 0 && strcmp(info.arch, "") == 0 &&
+        info.sm_count > 0);
   INVALID(quern_device_get_info(NULL, &info));
   INVALID(quern_device_get_info(device, NULL));
 
@@ -196,8 +198,9 @@ static void test_weights_infer(void) {
 }
 
 static void test_presets(void) {
-  static const char *const kNames[] = {"ocp",     "transformers", "triton",             "triton_torch", "modelopt",
-                                       "modelopt_packed", "torchao", "compressed_tensors", "deepgemm"};
+  static const char *const kNames[] = {"ocp",          "transformers",       "triton",
+                                       "triton_torch", "modelopt",           "modelopt_packed",
+                                       "torchao",      "compressed_tensors", "deepgemm"};
   quern_decode_policy policy = QUERN_DECODE_POLICY_INIT;
   size_t i;
   for (i = 0; i < sizeof kNames / sizeof *kNames; ++i) EXPECT(QUERN_OK, quern_decode_policy_preset(kNames[i], &policy));
@@ -216,17 +219,17 @@ static int stop(void *user, const quern_candidate *candidate) {
 }
 
 /* With one member of a good descriptor changed, no plan comes. */
-#define NO_PLAN(make, good, member, value)   \
-  do {                                       \
-    bad = (good);                            \
-    bad.member = (value);                    \
-    INVALID(make(device, &bad, &refused));   \
+#define NO_PLAN(make, good, member, value) \
+  do {                                     \
+    bad = (good);                          \
+    bad.member = (value);                  \
+    INVALID(make(device, &bad, &refused)); \
   } while (0)
-#define NO_POLICY(member, value)                                \
-  do {                                                          \
-    quern_decode_policy policy = QUERN_DECODE_POLICY_INIT;      \
-    policy.member = (value);                                    \
-    NO_PLAN(quern_dequantize_plan, desc, policy, &policy);      \
+#define NO_POLICY(member, value)                           \
+  do {                                                     \
+    quern_decode_policy policy = QUERN_DECODE_POLICY_INIT; \
+    policy.member = (value);                               \
+    NO_PLAN(quern_dequantize_plan, desc, policy, &policy); \
   } while (0)
 #define NO_RUN(run, plan, good, member, value) \
   do {                                         \

@@ -41,7 +41,8 @@ int count_instructions(const std::vector<uint8_t> &cubin) {
   std::memcpy(sections.data(), cubin.data() + header.e_shoff, sections.size() * sizeof(Elf64_Shdr));
   int count = 0;
   for (const Elf64_Shdr &section : sections) {
-    const char *name = reinterpret_cast<const char *>(cubin.data()) + sections[header.e_shstrndx].sh_offset + section.sh_name;
+    const char *name =
+        reinterpret_cast<const char *>(cubin.data()) + sections[header.e_shstrndx].sh_offset + section.sh_name;
     if (std::string(name) != ".text.tile") continue;
     for (uint64_t at = section.sh_offset; at < section.sh_offset + section.sh_size; at += 16) {
       uint16_t opcode;

@@ -14,7 +14,7 @@ struct FakeLaunch {
   unsigned char parameters[256];  // the first
   size_t parameter_bytes;
   int tensor_maps;  // passed after it
-  int context;  // ordinal of the device whose context was current
+  int context;      // ordinal of the device whose context was current
 };
 
 // The last tensor that was described for TMA.

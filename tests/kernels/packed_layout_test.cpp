@@ -95,7 +95,9 @@ TEST(PackedLayout, LanesFindTheirWeightsInATile) {
     for (int lane = 0; lane < 32; ++lane) {
       const int g = lane / 4, t = lane % 4;
       for (int step = 0; step < 4; ++step) {
-        const auto pair_at = [&](int row, int k) { return static_cast<uint8_t>(codes[row][k] | codes[row][k + 1] << 4); };
+        const auto pair_at = [&](int row, int k) {
+          return static_cast<uint8_t>(codes[row][k] | codes[row][k + 1] << 4);
+        };
         const int k = 16 * step + 2 * t;
         const uint8_t bytes[4] = {pair_at(g, k), pair_at(g + 8, k), pair_at(g, k + 8), pair_at(g + 8, k + 8)};
         uint32_t fragment[4];
@@ -124,7 +126,8 @@ TEST(PackedLayout, PairsAreTheCodesTimesOnePowerOfTwo) {
         uint32_t pairs[4];
         pairs_of(pack_word(layout, bytes), layout, pairs);
         EXPECT_EQ(value_of(static_cast<uint16_t>(pairs[pair]), layout), double{e2m1_to_f32(pair_byte & 15)} * unit);
-        EXPECT_EQ(value_of(static_cast<uint16_t>(pairs[pair] >> 16), layout), double{e2m1_to_f32(pair_byte >> 4)} * unit);
+        EXPECT_EQ(value_of(static_cast<uint16_t>(pairs[pair] >> 16), layout),
+                  double{e2m1_to_f32(pair_byte >> 4)} * unit);
       }
     }
   }
@@ -141,10 +144,10 @@ TEST(PackedLayout, EveryScaleByteIsExactOrRefused) {
         const int other = (largest * 7 + byte * 13) % 255;
         const PackedRow neighbour = packed_row(layout, std::max(other, 3), false);
         const int block = (largest + byte) % 2;
-        const uint32_t as_low = scales_of(layout, block, static_cast<uint32_t>(byte), static_cast<uint32_t>(other), row,
-                                          neighbour);
-        const uint32_t as_high = scales_of(layout, block, static_cast<uint32_t>(other), static_cast<uint32_t>(byte),
-                                           neighbour, row);
+        const uint32_t as_low =
+            scales_of(layout, block, static_cast<uint32_t>(byte), static_cast<uint32_t>(other), row, neighbour);
+        const uint32_t as_high =
+            scales_of(layout, block, static_cast<uint32_t>(other), static_cast<uint32_t>(byte), neighbour, row);
         ASSERT_EQ(as_low & 0xffffu, as_high >> 16) << largest << " " << byte << " beside " << other;
         const double multiplier = value_of(static_cast<uint16_t>(as_low), layout);
         const bool holds = packed_holds(layout, byte, row.field_offset);

@@ -69,8 +69,22 @@ TEST(CodeImage, PtxParametersAreRead) {
 // KPARAM_INFO of a parameter of `size` bytes.
 Bytes parameter(uint8_t ordinal, uint32_t size) {
   const uint32_t word = size << 18 | 0x1f000u;
-  return {4, 0x17, 12, 0, 0, 0, 0, 0, ordinal, 0, 0, 0, static_cast<uint8_t>(word), static_cast<uint8_t>(word >> 8),
-          static_cast<uint8_t>(word >> 16), static_cast<uint8_t>(word >> 24)};
+  return {4,
+          0x17,
+          12,
+          0,
+          0,
+          0,
+          0,
+          0,
+          ordinal,
+          0,
+          0,
+          0,
+          static_cast<uint8_t>(word),
+          static_cast<uint8_t>(word >> 8),
+          static_cast<uint8_t>(word >> 16),
+          static_cast<uint8_t>(word >> 24)};
 }
 
 Bytes operator+(Bytes left, const Bytes &right) {
@@ -135,7 +149,8 @@ TEST_F(CompiledCodeImageTest, WhatNvrtcWritesIsRead) {
         {"const char *a", {8}},
         {"const __grid_constant__ Block b", {96}},
         {"Block b, void *c", {96, 8}},
-        {"const __grid_constant__ Block b, const __grid_constant__ Map c, const __grid_constant__ Map d", {96, 128, 128}}};
+        {"const __grid_constant__ Block b, const __grid_constant__ Map c, const __grid_constant__ Map d",
+         {96, 128, 128}}};
     for (const auto &[parameters, sizes] : cases) {
       const Bytes code = compiled(parameters, sizes, target);
       EXPECT_EQ(parameter_sizes(code, "k"), sizes) << target << ": " << parameters;

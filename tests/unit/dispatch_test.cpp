@@ -117,7 +117,8 @@ TEST_F(DispatchTest, OfEqualPrioritiesTheLeastCostServesEachStepOfSizes) {
 TEST_F(DispatchTest, AKernelCloseToTheBestGoesOn) {
   add("first", {{"cost", {{"mul", {"m", 100}}}}});
   add("second", {{"cost", {{"mul", {"m", 95}}}}, {"accepts", {{"m", {{"min", 3}}}}}});  // better by 5.3 %
-  add("third", {{"cost", {{"mul", {"m", 91}}}}, {"accepts", {{"m", {{"min", 9}}}}}});   // better than the second by 4.4 %
+  add("third",
+      {{"cost", {{"mul", {"m", 91}}}}, {"accepts", {{"m", {{"min", 9}}}}}});  // better than the second by 4.4 %
   names("m") = 20;
   EXPECT_EQ(choices(), "first:1-2 second:3-20");
   request_.measured = {{12, "quern/mxfp4-gemm:third"}, {20, "quern/mxfp4-gemm:first"}};

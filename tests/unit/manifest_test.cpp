@@ -360,7 +360,8 @@ TEST(ParseManifest, ReadsWhatWasMeasured) {
   for (const char *name : {"m", "speed"}) {
     Json broken = manifest;
     broken["measured"][0]["where"][name] = 3;
-    EXPECT_NE(refusal(broken.dump()).find(std::string(name) + " is no field of gemm that a plan fixes"), std::string::npos);
+    EXPECT_NE(refusal(broken.dump()).find(std::string(name) + " is no field of gemm that a plan fixes"),
+              std::string::npos);
   }
   manifest["measured"][0]["steps"] = {{16, "a"}, {16, "b"}};
   EXPECT_NE(refusal(manifest.dump()).find("measured[0].steps[1] has a size that is not above"), std::string::npos);

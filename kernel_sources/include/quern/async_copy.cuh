@@ -8,10 +8,10 @@ namespace quern {
 
 // 16-byte aligned, `bytes` a multiple of 16.
 __device__ __forceinline__ void bulk_copy(uint32_t destination, const void *source, uint32_t bytes, uint32_t barrier) {
-  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
-                   destination),
-               "l"(source), "r"(bytes), "r"(barrier)
-               : "memory");
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(destination),
+      "l"(source), "r"(bytes), "r"(barrier)
+      : "memory");
 }
 
 // The box of a 2-D tensor map at element `column` of the inner dimension and `row` of the outer one. What lies outside

@@ -77,10 +77,10 @@ QUERN_HOST_DEVICE uint32_t packed_scales(uint32_t bytes, int block, uint32_t off
 // operand mode of the multiply, without a permutation before it.
 template <uint32_t kDtype, bool kHigh>
 __device__ __forceinline__ uint32_t multiply_by_scale(uint32_t pair, uint32_t scales) {
-#define QUERN_MULTIPLY(type, half)                                           \
-  asm("{.reg .b16 low, high; .reg .b32 both; mov.b32 {low, high}, %2;"       \
-      " mov.b32 both, {" half ", " half "}; mul.rn." type " %0, %1, both;}"  \
-      : "=r"(product)                                                        \
+#define QUERN_MULTIPLY(type, half)                                          \
+  asm("{.reg .b16 low, high; .reg .b32 both; mov.b32 {low, high}, %2;"      \
+      " mov.b32 both, {" half ", " half "}; mul.rn." type " %0, %1, both;}" \
+      : "=r"(product)                                                       \
       : "r"(pair), "r"(scales))
   uint32_t product;
   if constexpr (kDtype == kBf16) {

@@ -56,7 +56,7 @@ static_assert(sizeof(PackedHeader) == kPackedHeaderBytes, "ABI");
 static_assert(offsetof(PackedHeader, n) == 16 && offsetof(PackedHeader, flags) == 32, "ABI");
 
 struct PackedRow {
-  float scale;           // NaN if a scale byte of the row is 255
+  float scale;  // NaN if a scale byte of the row is 255
   int32_t field_offset;
 };
 static_assert(sizeof(PackedRow) == 8, "ABI");
@@ -72,8 +72,8 @@ QUERN_HOST_DEVICE int64_t packed_tiles_offset(int64_t n) {
          packed_round_up(packed_row_tiles(n) * kPackedTileRows * static_cast<int64_t>(sizeof(PackedRow)), 256);
 }
 QUERN_HOST_DEVICE int64_t packed_bytes(int64_t n, int64_t k) {
-  return packed_round_up(
-      packed_tiles_offset(n) + (packed_row_tiles(n) * packed_k_tiles(k) + 1) * kPackedTileBytes, 256);
+  return packed_round_up(packed_tiles_offset(n) + (packed_row_tiles(n) * packed_k_tiles(k) + 1) * kPackedTileBytes,
+                         256);
 }
 
 // The row's exponent shift from its largest scale byte other than 255 (0 if there is none).

@@ -424,11 +424,11 @@ typedef struct quern_gemm_desc {
   quern_dtype bias_dtype; /* 0: no bias; else bf16, f16 or f32 */
   int64_t m_max;          /* a run may have 1 to m_max rows of X */
   int64_t n;
-  int64_t k;             /* a multiple of 32 */
-  int64_t x_stride;      /* elements from row to row; 0: k. CUDA: a multiple of 8 */
-  int64_t y_stride;      /* elements from row to row; 0: n */
-  int64_t blocks_stride; /* bytes from row to row; 0: k / 2. CUDA: a multiple of 16 */
-  int64_t scales_stride; /* bytes from row to row; 0: k / 32 */
+  int64_t k;                   /* a multiple of 32 */
+  int64_t x_stride;            /* elements from row to row; 0: k. CUDA: a multiple of 8 */
+  int64_t y_stride;            /* elements from row to row; 0: n */
+  int64_t blocks_stride;       /* bytes from row to row; 0: k / 2. CUDA: a multiple of 16 */
+  int64_t scales_stride;       /* bytes from row to row; 0: k / 32 */
   quern_scale_zero scale_zero; /* of canonical W; packed W has it inside */
   const char *kernel;          /* as in quern_dequantize_desc */
   const char *target;
@@ -452,7 +452,7 @@ typedef struct quern_gemm_args {
   size_t struct_size;
   int64_t m;          /* 1 to m_max */
   const void *x;      /* [m, k]; aligned to its type; CUDA: 16-byte aligned */
-  const void *blocks; /* [n, k/2]; CUDA: 16-byte aligned. Packed layouts: the packed tensor, 256-byte aligned (CPU: 8) */
+  const void *blocks; /* [n, k/2]; CUDA: 16-byte aligned. Packed: the tensor, 256-byte aligned (CPU: 8) */
   const void *scales; /* [n, k/32]; NULL with a packed layout */
   const void *bias;   /* [n]; NULL if and only if the plan has none; aligned to its type */
   void *y;            /* [m, n]; aligned to its type. Must not overlap the inputs, but may be the residual */
@@ -464,13 +464,14 @@ typedef struct quern_gemm_args {
 #define QUERN_GEMM_ARGS_INIT \
   { sizeof(quern_gemm_args), 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0.0f }
 
-/* Make Y[m, n] = activation(alpha * sum over k of X[m, k] * W[n, k] + bias[n]) + residual[m, n] ready to run for every M
- * from 1 to m_max. W is what quern_dequantize gives in f32: exact, scale byte 255 is NaN, magnitudes of 2^128 and more
- * are infinite (on CUDA those of a packed layout stay finite, and the sum overflows or does not). Products are exact, sums are
- * f32, the rest is f32, and the result is rounded once to y_dtype. Error, without an activation and against the same in
- * f64: |Y - ref| <= u(y) + 1e-5 * |alpha| * sum over k of |X * W|, where u(y) is one unit in the last place of ref in
- * y_dtype, wherever that sum is finite in f32; with an activation 1e-5 of its argument more. The same bits from run to
- * run. NaN and infinity in X and W propagate as in IEEE arithmetic. Returns as quern_dequantize_plan(). Since 0.1. */
+/* Make Y[m, n] = activation(alpha * sum over k of X[m, k] * W[n, k] + bias[n]) + residual[m, n] ready to run for every
+ * M from 1 to m_max. W is what quern_dequantize gives in f32: exact, scale byte 255 is NaN, magnitudes of 2^128 and
+ * more are infinite (on CUDA those of a packed layout stay finite, and the sum overflows or does not). Products are
+ * exact, sums are f32, the rest is f32, and the result is rounded once to y_dtype. Error, without an activation and
+ * against the same in f64: |Y - ref| <= u(y) + 1e-5 * |alpha| * sum over k of |X * W|, where u(y) is one unit in the
+ * last place of ref in y_dtype, wherever that sum is finite in f32; with an activation 1e-5 of its argument more. The
+ * same bits from run to run. NaN and infinity in X and W propagate as in IEEE arithmetic. Returns as
+ * quern_dequantize_plan(). Since 0.1. */
 QUERN_API quern_status quern_gemm_plan(quern_device *device, const quern_gemm_desc *desc, quern_plan **plan);
 
 /* The layout of W in which this device is fastest at such a problem: a packed one where its kernels serve all that desc
@@ -493,13 +494,13 @@ typedef struct quern_tune_report {
 
 typedef int (*quern_tune_visitor)(void *user, const quern_tune_report *report);
 
-/* Measure every kernel that competes for packed weights of this shape, at M = 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128
- * and so on up to m_max, and keep in the cache which is the fastest. A kernel wins only where its result agrees with
- * that of another kernel on canonical weights. Plans for the same n, k, x_dtype, layout and batch_invariant on this
- * model of device use the outcome from then on; bias, activation, residual and y_dtype make no difference. Plans that
- * exist stay as they are. Needs device memory for a few copies of W, four times the L2 cache at least, and for X and Y;
- * takes seconds. visit may be NULL. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_UNSUPPORTED (nothing to choose
- * from), QUERN_NOT_FOUND (no cache to keep it in), QUERN_CANCELLED, and as quern_gemm_plan(). Since 0.1. */
+/* Measure every kernel that competes for packed weights of this shape, at M = 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96,
+ * 128 and so on up to m_max, and keep in the cache which is the fastest. A kernel wins only where its result agrees
+ * with that of another kernel on canonical weights. Plans for the same n, k, x_dtype, layout and batch_invariant on
+ * this model of device use the outcome from then on; bias, activation, residual and y_dtype make no difference. Plans
+ * that exist stay as they are. Needs device memory for a few copies of W, four times the L2 cache at least, and for X
+ * and Y; takes seconds. visit may be NULL. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_UNSUPPORTED (nothing to
+ * choose from), QUERN_NOT_FOUND (no cache to keep it in), QUERN_CANCELLED, and as quern_gemm_plan(). Since 0.1. */
 QUERN_API quern_status quern_gemm_tune(quern_device *device, const quern_gemm_desc *desc, quern_tune_visitor visit,
                                        void *user);
 
