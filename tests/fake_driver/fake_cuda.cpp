@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,13 @@ using namespace quern::cu;
 struct CUctx_st {
   int device;
 };
-struct CUlib_st {
-  std::string code;
-};
 struct CUkern_st {
   std::string name;
   std::vector<size_t> parameter_sizes;
+};
+struct CUlib_st {
+  std::string code;
+  std::vector<std::unique_ptr<CUkern_st>> kernels;
 };
 
 namespace {
@@ -170,7 +172,7 @@ FAKE cuLibraryLoadData(Library *library, const void *code, int *, void **, unsig
   } else {
     size = std::strlen(bytes);
   }
-  *library = new CUlib_st{std::string(bytes, size)};
+  *library = new CUlib_st{std::string(bytes, size), {}};
   return kSuccess;
 }
 FAKE cuLibraryUnload(Library library) {
@@ -182,7 +184,7 @@ FAKE cuLibraryGetKernel(Kernel *kernel, Library library, const char *name) {
   const auto sizes =
       parameter_sizes({reinterpret_cast<const uint8_t *>(library->code.data()), library->code.size()}, name);
   if (!sizes) return 500;
-  *kernel = new CUkern_st{name, *sizes};  // as long as the process, like the real one's
+  *kernel = library->kernels.emplace_back(new CUkern_st{name, *sizes}).get();
   return kSuccess;
 }
 FAKE cuKernelGetFunction(Function *function, Kernel kernel) {
