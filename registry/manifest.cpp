@@ -193,7 +193,7 @@ std::vector<TensorMapRequest> read_tensor_maps(JsonObject &launch, const Variant
     }
     map.operand = static_cast<size_t>(index);
     const TensorOperand &tensor = operation.operands[map.operand];
-    const Json &box = object.need_array("box", static_cast<size_t>(tensor.rank), static_cast<size_t>(tensor.rank));
+    const Json &box = object.need_array("box", kTensorRank, kTensorRank);
     for (size_t i = 0; i < box.size(); ++i) {
       const int64_t size = read_constant(box[i], text(path, ".box[", i, "]"), variant);
       if (size < 1 || size > 256) fail(QUERN_BAD_MANIFEST, path, ".box[", i, "] is ", size, "; it must be 1 to 256");

@@ -19,9 +19,9 @@ namespace quern {
 
 // A TMA descriptor that the kernel takes after its parameter block.
 struct TensorMapRequest {
-  size_t operand;                              // of the operation
-  std::array<uint32_t, kMaxTensorRank> box{};  // elements, the innermost first
-  uint32_t swizzle = 0;                        // bytes: 0, 32, 64 or 128
+  size_t operand;                           // of the operation
+  std::array<uint32_t, kTensorRank> box{};  // elements, the innermost first
+  uint32_t swizzle = 0;                     // bytes: 0, 32, 64 or 128
 };
 
 struct Launch {

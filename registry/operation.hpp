@@ -29,13 +29,12 @@ struct Field {
 
 inline constexpr size_t kMaxFields = 16;
 
-// A tensor that kernels may ask a TMA descriptor of (PTX ISA, "Tensors"). The operation tells its address and shape.
+// A matrix that kernels may ask a TMA descriptor of (PTX ISA, "Tensors"). The operation tells its address and shape.
 struct TensorOperand {
   std::string_view name;
-  int rank;
   int element_bytes;  // 2 or 8
 };
-inline constexpr size_t kMaxTensorRank = 2;
+inline constexpr size_t kTensorRank = 2;
 inline constexpr size_t kMaxTensorMaps = 4;
 inline constexpr size_t kTensorMapBytes = 128;
 
@@ -54,6 +53,7 @@ struct Operation {
 
 const Operation &gemm_operation();
 const Operation &dequantize_operation();
+const Operation &quantize_operation();
 const Operation &repack_operation();
 std::span<const Operation *const> operations();
 const Operation *find_operation(std::string_view name);  // null if unknown

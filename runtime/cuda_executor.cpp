@@ -197,11 +197,11 @@ size_t CudaExecutor::workspace_bytes(int64_t size) const {
 void CudaExecutor::encode(const TensorMapRequest &map, const void *parameters, cu::TensorMap &encoded) const {
   const TensorOperand &operand = operation_->operands[map.operand];
   const TensorView view = describe_operand_(parameters, map.operand);
-  constexpr uint32_t kDense[kMaxTensorRank] = {1, 1};
+  constexpr uint32_t kDense[kTensorRank] = {1, 1};
   const int swizzle = cu::kTensorMapSwizzle[map.swizzle == 0 ? 0 : map.swizzle == 32 ? 1 : map.swizzle == 64 ? 2 : 3];
   cu::check(cu::driver()->tensor_map_encode(
                 &encoded, operand.element_bytes == 8 ? cu::kTensorMapUint64 : cu::kTensorMapUint16,
-                static_cast<unsigned>(operand.rank), const_cast<void *>(view.address), view.sizes.data(), &view.stride,
+                static_cast<unsigned>(kTensorRank), const_cast<void *>(view.address), view.sizes.data(), &view.stride,
                 map.box.data(), kDense, cu::kTensorMapInterleaveNone, swizzle,
                 // Weights are streamed once, X is read again and again.
                 operand.element_bytes == 8 ? cu::kTensorMapL2Promotion128 : cu::kTensorMapL2Promotion256,

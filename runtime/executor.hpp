@@ -35,7 +35,7 @@ class Executor {
 // Where a matrix of a run lies, for TMA: its sizes in elements, that of a row first, and the bytes from row to row.
 struct TensorView {
   const void *address;
-  std::array<uint64_t, kMaxTensorRank> sizes;
+  std::array<uint64_t, kTensorRank> sizes;
   uint64_t stride;
 };
 using DescribeOperand = TensorView (*)(const void *parameters, size_t operand);

@@ -179,7 +179,9 @@ void GemmPlan::run(const quern_gemm_args &args, quern_stream stream) const {
   params.bias_dtype = static_cast<uint8_t>(desc_.bias_dtype);
   params.scale_zero = static_cast<uint8_t>(desc_.scale_zero);
   params.activation = static_cast<uint8_t>(desc_.activation);
-  params.reserved[0] = params.reserved[1] = params.reserved[2] = 0;
+  params.x_scales = nullptr;
+  params.accumulation = kAccumulationPromoted;
+  params.reserved[0] = params.reserved[1] = 0;
   executor().run(&params, args.m, stream);
 }
 

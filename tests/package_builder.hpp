@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <quern/gemm_params.h>
 #include "temporary_directory.hpp"
 
 // A variant of operation "gemm" that accepts every valid problem.
@@ -26,8 +27,14 @@ inline nlohmann::json gemm_variant(const std::string &name) {
 
 // A package of these variants, all from the one file kernel.cu.
 inline nlohmann::json gemm_manifest(const std::string &id, nlohmann::json variants) {
-  return {{"schema", 1},         {"id", id},    {"version", 1},           {"build", 1},
-          {"operation", "gemm"}, {"params", 2}, {"files", {"kernel.cu"}}, {"variants", std::move(variants)}};
+  return {{"schema", 1},
+          {"id", id},
+          {"version", 1},
+          {"build", 1},
+          {"operation", "gemm"},
+          {"params", quern::kGemmParamsVersion},
+          {"files", {"kernel.cu"}},
+          {"variants", std::move(variants)}};
 }
 
 // A kernel that compiles, takes the right block and does nothing.

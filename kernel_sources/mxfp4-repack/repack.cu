@@ -12,8 +12,6 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
 constexpr uint32_t kLayout = QUERN_LAYOUT;
-constexpr int kPairStep = 4;  // bytes from pairs 0 and 1 of a word to pairs 2 and 3
-constexpr int kStepBytes = 8;
 
 struct Statistics {
   int largest;  // scale byte other than 255
@@ -67,60 +65,60 @@ __device__ __forceinline__ uint32_t read_scale(const RepackParams &p, int64_t ro
 
 __device__ __forceinline__ void pack_tile(const RepackParams &p, const Lane &lane, const PackedRow (&rows)[2],
                                           int64_t k, uint8_t *tile) {
+  uint32_t scales[2][2];  // of the lane's rows and the tile's blocks
+#pragma unroll
+  for (int i = 0; i < 4; ++i) scales[i / 2][i % 2] = read_scale(p, lane.row[i / 2], k + i % 2 * kMxfp4Block);
   uint32_t words[4];
   bool inexact = false;
 #pragma unroll
-  for (int step = 0; step < 4; ++step) {
-    const int64_t first = k + 16 * step;
-    const uint32_t scales[2] = {read_scale(p, lane.row[0], first), read_scale(p, lane.row[1], first)};
+  for (int word = 0; word < 4; ++word) {
     uint8_t pairs[4];
 #pragma unroll
     for (int pair = 0; pair < 4; ++pair) {
-      const uint32_t byte =
-          read_pair(p, lane.row[pair % 2], first + 2 * (lane.t + kPairStep * (pair / 2)), scales[pair % 2]);
-      const int scale = static_cast<int>(scales[pair % 2]);
-      inexact |= (byte & 0x77u) != 0 && scale != 255 && !packed_holds(kLayout, scale, rows[pair % 2].field_offset);
+      const PackedPair at = packed_pair(kLayout, lane.t, word, pair);
+      const uint32_t scale = scales[at.half][at.byte / (kMxfp4Block / 2)];
+      const uint32_t byte = read_pair(p, lane.row[at.half], k + 2 * at.byte, scale);
+      inexact |= (byte & 0x77u) != 0 && scale != 255 &&
+                 !packed_holds(kLayout, static_cast<int>(scale), rows[at.half].field_offset);
       pairs[pair] = static_cast<uint8_t>(byte);
     }
-    words[step] = pack_word(kLayout, pairs);
+    words[word] = pack_word(kLayout, pairs);
   }
   if (inexact) raise_flag(p, kPackedInexact);
   reinterpret_cast<uint4 *>(tile)[lane.g * 4 + lane.t] = make_uint4(words[0], words[1], words[2], words[3]);
   // Lane t of a row pair writes the scale of block t / 2, row half t % 2.
-  const int64_t row = lane.t % 2 == 0 ? lane.row[0] : lane.row[1];
-  tile[kPackedTileScales + lane.g * 4 + lane.t] =
-      static_cast<uint8_t>(read_scale(p, row, k + lane.t / 2 * kMxfp4Block));
+  tile[packed_scale_at(lane.g + lane.t % 2 * 8, lane.t / 2)] =
+      static_cast<uint8_t>(read_scale(p, lane.t % 2 == 0 ? lane.row[0] : lane.row[1], k + lane.t / 2 * kMxfp4Block));
 }
 
 __device__ __forceinline__ void unpack_tile(const RepackParams &p, const Lane &lane, int64_t k, const uint8_t *tile) {
   const uint4 loaded = reinterpret_cast<const uint4 *>(tile)[lane.g * 4 + lane.t];
   const uint32_t words[4] = {loaded.x, loaded.y, loaded.z, loaded.w};
 #pragma unroll
-  for (int step = 0; step < 4; ++step) {
+  for (int word = 0; word < 4; ++word) {
     uint8_t pairs[4];
-    unpack_word(kLayout, words[step], pairs);
+    unpack_word(kLayout, words[word], pairs);
 #pragma unroll
     for (int pair = 0; pair < 4; ++pair) {
-      const int64_t row = lane.row[pair % 2];
-      const int64_t at = k / 2 + kStepBytes * step + lane.t + kPairStep * (pair / 2);
-      if (row < p.n && at < p.k / 2) p.blocks[row * p.blocks_stride + at] = pairs[pair];
+      const PackedPair at = packed_pair(kLayout, lane.t, word, pair);
+      const int64_t row = lane.row[at.half], byte = k / 2 + at.byte;
+      if (row < p.n && byte < p.k / 2) p.blocks[row * p.blocks_stride + byte] = pairs[pair];
     }
   }
   const int64_t row = lane.t % 2 == 0 ? lane.row[0] : lane.row[1];
   const int64_t block = k / kMxfp4Block + lane.t / 2;
   if (row < p.n && block < p.k / kMxfp4Block) {
-    p.scales[row * p.scales_stride + block] = tile[kPackedTileScales + lane.g * 4 + lane.t];
+    p.scales[row * p.scales_stride + block] = tile[packed_scale_at(lane.g + lane.t % 2 * 8, lane.t / 2)];
   }
 }
 
 // Zeros between the rows and the tiles, and behind the tiles: equal weights give equal bytes.
 __device__ __forceinline__ void zero_gaps(const RepackParams &p) {
-  const int64_t row_tiles = packed_row_tiles(p.n);
-  const int64_t tiles = packed_tiles_offset(p.n);
-  const int64_t rows_end = kPackedHeaderBytes + row_tiles * kPackedTileRows * static_cast<int64_t>(sizeof(PackedRow));
-  const int64_t tiles_end = tiles + row_tiles * packed_k_tiles(p.k) * kPackedTileBytes;
-  for (int64_t at = rows_end + threadIdx.x; at < tiles; at += kThreads) p.packed[at] = 0;
-  for (int64_t at = tiles_end + threadIdx.x; at < packed_bytes(p.n, p.k); at += kThreads) p.packed[at] = 0;
+  const auto clear = [&](int64_t begin, int64_t end) {
+    for (int64_t at = begin + threadIdx.x; at < end; at += kThreads) p.packed[at] = 0;
+  };
+  clear(packed_rows_end(p.n), packed_tiles_offset(p.n));
+  clear(packed_tiles_end(p.n, p.k), packed_bytes(p.n, p.k));
 }
 
 }  // namespace

@@ -60,16 +60,18 @@ void pack_tile(const RepackParams &p, const Tile &tile, const PackedRow *rows, u
       uint8_t block_codes[16];
       const uint8_t byte = read_block(p, tile.row + row, tile.k + block * kMxfp4Block, rows[row], block_codes, flags);
       std::memcpy(codes[row] + block * 16, block_codes, 16);
-      tile.packed[kPackedTileScales + row % 8 * 4 + block * 2 + row / 8] = byte;
+      tile.packed[packed_scale_at(row, block)] = byte;
     }
   }
   for (int lane = 0; lane < 32; ++lane) {
-    const int g = lane / 4, t = lane % 4;
-    for (int step = 0; step < 4; ++step) {
-      const int at = step * 8 + t;
-      const uint8_t pairs[4] = {codes[g][at], codes[g + 8][at], codes[g][at + 4], codes[g + 8][at + 4]};
+    for (int i = 0; i < 4; ++i) {
+      uint8_t pairs[4];
+      for (int pair = 0; pair < 4; ++pair) {
+        const PackedPair at = packed_pair(p.layout, lane % 4, i, pair);
+        pairs[pair] = codes[lane / 4 + 8 * at.half][at.byte];
+      }
       const uint32_t word = pack_word(p.layout, pairs);
-      std::memcpy(tile.packed + lane * 16 + step * 4, &word, 4);
+      std::memcpy(tile.packed + lane * 16 + i * 4, &word, 4);
     }
   }
 }
@@ -77,25 +79,22 @@ void pack_tile(const RepackParams &p, const Tile &tile, const PackedRow *rows, u
 void unpack_tile(const RepackParams &p, const Tile &tile) {
   uint8_t codes[kPackedTileRows][kRowBytesOfTile];
   for (int lane = 0; lane < 32; ++lane) {
-    const int g = lane / 4, t = lane % 4;
-    for (int step = 0; step < 4; ++step) {
-      const int at = step * 8 + t;
+    for (int i = 0; i < 4; ++i) {
       uint32_t word;
       uint8_t pairs[4];
-      std::memcpy(&word, tile.packed + lane * 16 + step * 4, 4);
+      std::memcpy(&word, tile.packed + lane * 16 + i * 4, 4);
       unpack_word(p.layout, word, pairs);
-      codes[g][at] = pairs[0];
-      codes[g + 8][at] = pairs[1];
-      codes[g][at + 4] = pairs[2];
-      codes[g + 8][at + 4] = pairs[3];
+      for (int pair = 0; pair < 4; ++pair) {
+        const PackedPair at = packed_pair(p.layout, lane % 4, i, pair);
+        codes[lane / 4 + 8 * at.half][at.byte] = pairs[pair];
+      }
     }
   }
   for (int row = 0; row < kPackedTileRows && tile.row + row < p.n; ++row) {
     for (int block = 0; block < 2 && tile.k + block * kMxfp4Block < p.k; ++block) {
       const int64_t first = tile.k + block * kMxfp4Block;
       std::memcpy(p.blocks + (tile.row + row) * p.blocks_stride + first / 2, codes[row] + block * 16, 16);
-      p.scales[(tile.row + row) * p.scales_stride + first / kMxfp4Block] =
-          tile.packed[kPackedTileScales + row % 8 * 4 + block * 2 + row / 8];
+      p.scales[(tile.row + row) * p.scales_stride + first / kMxfp4Block] = tile.packed[packed_scale_at(row, block)];
     }
   }
 }
@@ -129,11 +128,11 @@ void repack(const RepackParams &params, ThreadPool &pool) noexcept {
   }
   pool.run(row_tiles, pack_task, &job);
   // What lies between and behind is zero, so that equal weights give equal bytes.
-  const int64_t rows_end = kPackedHeaderBytes + row_tiles * kPackedTileRows * static_cast<int64_t>(sizeof(PackedRow));
-  const int64_t tiles = packed_tiles_offset(params.n);
-  const int64_t tiles_end = tiles + row_tiles * packed_k_tiles(params.k) * kPackedTileBytes;
-  std::memset(params.packed + rows_end, 0, static_cast<size_t>(tiles - rows_end));
-  std::memset(params.packed + tiles_end, 0, static_cast<size_t>(packed_bytes(params.n, params.k) - tiles_end));
+  const auto clear = [&](int64_t begin, int64_t end) {
+    std::memset(params.packed + begin, 0, static_cast<size_t>(end - begin));
+  };
+  clear(packed_rows_end(params.n), packed_tiles_offset(params.n));
+  clear(packed_tiles_end(params.n, params.k), packed_bytes(params.n, params.k));
   reinterpret_cast<PackedHeader *>(params.packed)->flags |= job.flags.load(std::memory_order_relaxed);
 }
 
@@ -148,7 +147,9 @@ void packed_gemm(const GemmParams &params, ThreadPool &pool) noexcept {
   unpacking.scales_stride = params.k / kMxfp4Block;
   unpacking.n = params.n;
   unpacking.k = params.k;
-  unpacking.layout = params.x_dtype == kF16 ? kLayoutMma16F16 : kLayoutMma16Bf16;
+  unpacking.layout = params.x_dtype == kF16    ? kLayoutMma16F16
+                     : params.x_dtype == kE4m3 ? kLayoutMma16E5m2
+                                               : kLayoutMma16Bf16;
   unpacking.direction = kRepackUnpack;
   repack(unpacking, pool);
   GemmParams canonical = params;

@@ -26,7 +26,7 @@ class TuneTest(CliTest):
                    "instances": [{"name": name, "defines": {"UNLIKE": value}, "constants": {"SLOPE": value}}
                                  for name, value in (("slow", 2), ("fast", 1))]}
         (package / "kernel.json").write_text(json.dumps(
-            {"schema": 1, "id": "me/idle", "version": 1, "operation": "gemm", "params": 2, "files": ["idle.cu"],
+            {"schema": 1, "id": "me/idle", "version": 1, "operation": "gemm", "params": 3, "files": ["idle.cu"],
              "variants": [variant]}))
         self.variables["QUERN_KERNEL_PATH"] = str(package.parent)
         self.cache = pathlib.Path(self.path("cache"))

@@ -235,11 +235,11 @@ TEST_F(TargetDeviceTest, AKernelWithAnotherParameterBlockIsRefusedAndTheNextBest
   const std::pair<const char *, const char *> sources[] = {
       {"#include <quern/gemm_params.h>\n"
        "extern \"C\" __global__ void test_gemm(const __grid_constant__ quern::GemmParams p, int more) {}\n",
-       "test_gemm takes parameters of 120 + 4 bytes, not 120;"},
+       "test_gemm takes parameters of 128 + 4 bytes, not 128;"},
       {"struct Small { long long words[11]; };\n"
        "extern \"C\" __global__ void test_gemm(const __grid_constant__ Small p) {}\n",
-       "test_gemm takes parameters of 88 bytes, not 120;"},
-      {"extern \"C\" __global__ void test_gemm() {}\n", "test_gemm takes parameters of no bytes, not 120;"},
+       "test_gemm takes parameters of 88 bytes, not 128;"},
+      {"extern \"C\" __global__ void test_gemm() {}\n", "test_gemm takes parameters of no bytes, not 128;"},
       {"__global__ void test_gemm() {}\n", "has no kernel test_gemm; declare it extern \"C\" __global__"}};
   for (const auto &[source, why] : sources) {
     offer(source);

@@ -77,7 +77,7 @@ class CudaPath : public testing::Test {
     fs::create_directories(packages_ / folder);
     std::ofstream(packages_ / folder / "k.cu") << source;
     std::ofstream(packages_ / folder / "kernel.json") << R"({"schema": 1, "id": ")" << id << R"(", "version": 1,
-      "operation": "gemm", "params": 2, "files": ["k.cu"], "variants": [{"name": "v", "unit": "k.cu", "entry": "entry",
+      "operation": "gemm", "params": 3, "files": ["k.cu"], "variants": [{"name": "v", "unit": "k.cu", "entry": "entry",
       "capability": {"min": "7.5"}, "priority": )" << priority
                                                       << R"(,
       "accepts": {"format": ["mxfp4"], "x_dtype": ["bf16"], "y_dtype": ["bf16"], "bias_dtype": ["none"]},
@@ -163,7 +163,7 @@ TEST_F(CudaPath, TensorMapsAndOverlapReachTheDriverAsTheManifestSays) {
   fs::create_directories(packages_ / "maps");
   std::ofstream(packages_ / "maps" / "k.cu") << source;
   std::ofstream(packages_ / "maps" / "kernel.json") << R"({"schema": 1, "id": "me/maps", "version": 1,
-      "operation": "gemm", "params": 2, "files": ["k.cu"], "variants": [{"name": "v", "unit": "k.cu", "entry": "entry",
+      "operation": "gemm", "params": 3, "files": ["k.cu"], "variants": [{"name": "v", "unit": "k.cu", "entry": "entry",
       "archs": ["sm_90a"], "priority": 1000,
       "accepts": {"format": ["mxfp4"], "x_dtype": ["bf16"], "y_dtype": ["f32"], "bias_dtype": ["none"],
                   "layout": ["mma16_bf16"]},
@@ -254,7 +254,7 @@ TEST_F(CudaPath, PackageWithAnotherParameterBlockIsRefusedAndTheNextBestServes) 
         return 0;
       },
       &seen);
-  EXPECT_NE(reason.find("takes parameters of 8 + 4 bytes, not 120"), std::string::npos) << reason;
+  EXPECT_NE(reason.find("takes parameters of 8 + 4 bytes, not 128"), std::string::npos) << reason;
   EXPECT_EQ(chosen.rfind("quern/mxfp4-gemm:", 0), 0u) << chosen;
   quern_plan_close(plan);
 

@@ -11,7 +11,8 @@
 namespace quern {
 namespace {
 
-constexpr uint32_t kLayouts[] = {kLayoutMma16Bf16, kLayoutMma16F16};
+constexpr uint32_t kLayouts[] = {kLayoutMma16Bf16, kLayoutMma16F16};  // of 16-bit operands
+constexpr uint32_t kAllLayouts[] = {kLayoutMma16Bf16, kLayoutMma16F16, kLayoutMma16E5m2};
 
 uint32_t dtype_of(uint32_t layout) { return layout == kLayoutMma16F16 ? kF16 : kBf16; }
 
@@ -38,7 +39,7 @@ uint32_t scales_of(uint32_t layout, int block, uint32_t low, uint32_t high, cons
 }
 
 TEST(PackedLayout, EveryBitOfAWordIsUsedOnce) {
-  for (const uint32_t layout : kLayouts) {
+  for (const uint32_t layout : kAllLayouts) {
     std::set<uint32_t> places;
     for (int pair = 0; pair < 4; ++pair) {
       for (int half = 0; half < 2; ++half) {
@@ -52,7 +53,7 @@ TEST(PackedLayout, EveryBitOfAWordIsUsedOnce) {
 
 TEST(PackedLayout, WordsUnpackToWhatWasPacked) {
   std::mt19937 random(1);
-  for (const uint32_t layout : kLayouts) {
+  for (const uint32_t layout : kAllLayouts) {
     for (int i = 0; i < 20000; ++i) {
       const uint32_t bits = random();
       const uint8_t pairs[4] = {static_cast<uint8_t>(bits), static_cast<uint8_t>(bits >> 8),
@@ -69,6 +70,7 @@ TEST(PackedLayout, WordsArePinned) {
   const uint8_t pairs[4] = {0x21, 0x43, 0x65, 0x87};
   EXPECT_EQ(pack_word(kLayoutMma16Bf16, pairs), 0x30864c75u);
   EXPECT_EQ(pack_word(kLayoutMma16F16, pairs), 0x04687257u);
+  EXPECT_EQ(pack_word(kLayoutMma16E5m2, pairs), 0x0f654321u);
   EXPECT_EQ(packed_bytes(2880, 2880), 4430336);
   EXPECT_EQ(packed_bytes(1, 32), 1792);
   EXPECT_EQ(packed_tiles_offset(2880), 23296);

@@ -94,7 +94,7 @@ TEST_F(MakeCompileUnitTest, OptionsHoldTargetSpecialisedTypesAndDefines) {
   EXPECT_EQ(unit.types, "x_dtype=bf16,bias_dtype=none");
   EXPECT_EQ(unit.kernel, "you/test:one");
   EXPECT_EQ(unit.entry, "test_gemm");
-  EXPECT_EQ(unit.parameter_sizes, std::vector<size_t>{120});
+  EXPECT_EQ(unit.parameter_sizes, std::vector<size_t>{128});
   EXPECT_EQ(make("compute_80", values).options[0], "--gpu-architecture=compute_80");
 }
 

@@ -17,7 +17,7 @@ namespace quern {
 
 // The element types of tensors. ABI: the numbers of quern_dtype, and what -DQUERN_X_DTYPE=3 and the like mean in a
 // kernel.
-enum Dtype : uint32_t { kNoDtype = 0, kF32 = 1, kF16 = 2, kBf16 = 3 };
+enum Dtype : uint32_t { kNoDtype = 0, kF32 = 1, kF16 = 2, kBf16 = 3, kE4m3 = 4 };
 
 QUERN_HOST_DEVICE uint32_t f32_bits(float value) {
 #if defined(__CUDA_ARCH__)
