@@ -29,8 +29,8 @@ inline constexpr ExitCodeMeaning kExitCodes[] = {
     {kUsage, "wrong use: an unknown option, a missing or invalid argument"},
     {kNothingMatched, "nothing matched: no such kernel, entry or tensor, or no kernel accepts the problem"},
     {kNoGpu, "no GPU or no driver"},
-    {kNetwork, "the network failed"},
-    {kVerificationFailed, "bytes do not match their hash"},
+    {kNetwork, "the network failed or is forbidden"},
+    {kVerificationFailed, "bytes do not match their hash, or nobody trusted signed them"},
     {kInterrupted, "interrupted"},
 };
 
@@ -45,7 +45,13 @@ constexpr ExitCode exit_code(quern_status status) {
       return kNothingMatched;
     case QUERN_CUDA_UNAVAILABLE:
       return kNoGpu;
+    case QUERN_NETWORK_ERROR:
+    case QUERN_OFFLINE:
+      return kNetwork;
     case QUERN_CORRUPT:
+    case QUERN_UNTRUSTED:
+    case QUERN_OUTDATED:
+    case QUERN_LOCK_MISMATCH:
       return kVerificationFailed;
     case QUERN_CANCELLED:
       return kInterrupted;

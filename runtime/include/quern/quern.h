@@ -77,9 +77,15 @@ typedef enum quern_status {
   QUERN_COMPILE_FAILED = 30,    /* quern_last_error_log() has the compiler's log */
   QUERN_BAD_MANIFEST = 31,      /* a kernel package is malformed */
   QUERN_NOT_FOUND = 32,         /* no such kernel, directory or preset */
+  QUERN_LIMIT_EXCEEDED = 33,    /* compiling a package ran out of its time or memory */
   QUERN_IO_ERROR = 40,          /* the file system refused */
-  QUERN_CORRUPT = 41,           /* bytes on disk do not match their hash */
+  QUERN_CORRUPT = 41,           /* bytes on disk or from a registry do not match their hash */
+  QUERN_NETWORK_ERROR = 42,     /* no registry or mirror gave the bytes */
+  QUERN_OFFLINE = 43,           /* the network is needed and the options forbid it */
+  QUERN_UNTRUSTED = 44,         /* a package without a signature that the trust file accepts, or a revoked one */
   QUERN_CANCELLED = 45,         /* a callback asked to stop */
+  QUERN_OUTDATED = 46,          /* a registry's metadata has expired or is older than what was seen before */
+  QUERN_LOCK_MISMATCH = 47,     /* a package is not the one that the lock file names */
   QUERN_INTERNAL = 90,          /* a defect in Quern: please report it */
   QUERN_STATUS_MAX_ENUM = 0x7fffffff
 } quern_status;
