@@ -40,8 +40,7 @@ class StageSequence {
 class WeightLoader {
  public:
   __device__ __forceinline__ WeightLoader(const GemmParams &p, const Plan &plan, uint32_t shared, int lane)
-      : p_(p), plan_(plan), shared_(shared), lane_(lane) {
-    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy_));
+      : p_(p), plan_(plan), shared_(shared), lane_(lane), policy_(policy_evict_first()) {
     if (lane == 0) {
       for (int slot = 0; slot < plan.slots; ++slot) {
         mbarrier_init(shared + plan.full_barrier(slot), 1 + 32 * X_WARPS);  // lanes that load X arrive too
@@ -77,11 +76,7 @@ class WeightLoader {
       const int64_t strip = plan_.first_strip + at.first_strip + lane_;
       const int64_t tile = strip * plan_.k_tiles + plan_.first_tile + at.stage * WARPS * plan_.step;
       const uint32_t destination = slot(at) + static_cast<uint32_t>(lane_) * plan_.strip_bytes;
-      asm volatile(
-          "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], "
-          "%4;" ::"r"(destination),
-          "l"(p_.blocks + tile * kPackedTileBytes), "r"(bytes), "r"(barrier), "l"(policy_)
-          : "memory");
+      bulk_copy(destination, p_.blocks + tile * kPackedTileBytes, bytes, barrier, policy_);
     }
   }
 

@@ -22,6 +22,8 @@
 namespace quern {
 namespace {
 
+constexpr int kRingBarrier = 2;  // of all threads: the ring's barriers are there
+
 struct Warp {
   uint32_t shared;
   int warp, lane;
@@ -116,6 +118,17 @@ __device__ __forceinline__ void run_pass(const Warp &w, const Output &output, in
   }
 }
 
+// A pass of `strips` strips, from kStrips on: loops over them are unrolled for each number.
+template <int kStrips>
+__device__ __forceinline__ void run_pass_of(int strips, const Warp &w, const Output &output, int strip, int &sum_buffer,
+                                            Position &position, uint32_t &slot, OwnXLoader &x_loader) {
+  if (strips == kStrips) {
+    run_pass<kStrips>(w, output, strip, sum_buffer, position, slot, x_loader);
+  } else if constexpr (kStrips < MAX_STRIPS) {
+    run_pass_of<kStrips + 1>(strips, w, output, strip, sum_buffer, position, slot, x_loader);
+  }
+}
+
 }  // namespace
 }  // namespace quern
 
@@ -134,14 +147,14 @@ extern "C" __global__ void __launch_bounds__(quern::kAllThreads, MIN_CTAS)
 
   if (warp == WARPS) {
     const WeightLoader loader(p, plan, shared, lane);
-    asm volatile("barrier.arrive 2, %0;" ::"n"(kAllThreads) : "memory");  // the barriers of the ring are there
+    named_barrier_arrive<kRingBarrier, kAllThreads>();
     loader.load();
     if constexpr (CLUSTER_K > 1) cluster_wait();
     return;
   }
   if (X_WARPS > 0 && warp > WARPS) {
     const SharedXLoader loader(p, plan, shared, static_cast<int>(threadIdx.x) - (kThreads + 32));
-    asm volatile("barrier.sync 2, %0;" ::"n"(kAllThreads) : "memory");
+    named_barrier_sync<kRingBarrier, kAllThreads>();
     wait_for_earlier_kernels();
     loader.load();
     if constexpr (CLUSTER_K > 1) cluster_wait();
@@ -161,7 +174,7 @@ extern "C" __global__ void __launch_bounds__(quern::kAllThreads, MIN_CTAS)
 #pragma unroll 1
     for (int i = 0; i < SLOTS; ++i) x_loader.start_next(plan, slot + static_cast<uint32_t>(i) * plan.slot_bytes);
   }
-  asm volatile("barrier.sync 2, %0;" ::"n"(kAllThreads) : "memory");
+  named_barrier_sync<kRingBarrier, kAllThreads>();
   mbarrier_wait(shared + plan.rows_barrier(), 0);
 
   const Warp w{shared, warp, lane};
@@ -169,28 +182,7 @@ extern "C" __global__ void __launch_bounds__(quern::kAllThreads, MIN_CTAS)
   int sum_buffer = 0, strip = 0;
   for (int pass = 0; pass < plan.passes; ++pass) {
     const int strips = plan.passes == 1 ? plan.strips : Part(plan.strips, plan.passes, pass).size;
-    if (strips == 1) run_pass<1>(w, output, strip, sum_buffer, position, slot, x_loader);
-#if MAX_STRIPS >= 2
-    if (strips == 2) run_pass<2>(w, output, strip, sum_buffer, position, slot, x_loader);
-#endif
-#if MAX_STRIPS >= 3
-    if (strips == 3) run_pass<3>(w, output, strip, sum_buffer, position, slot, x_loader);
-#endif
-#if MAX_STRIPS >= 4
-    if (strips == 4) run_pass<4>(w, output, strip, sum_buffer, position, slot, x_loader);
-#endif
-#if MAX_STRIPS >= 5
-    if (strips == 5) run_pass<5>(w, output, strip, sum_buffer, position, slot, x_loader);
-#endif
-#if MAX_STRIPS >= 6
-    if (strips == 6) run_pass<6>(w, output, strip, sum_buffer, position, slot, x_loader);
-#endif
-#if MAX_STRIPS >= 7
-    if (strips == 7) run_pass<7>(w, output, strip, sum_buffer, position, slot, x_loader);
-#endif
-#if MAX_STRIPS >= 8
-    if (strips == 8) run_pass<8>(w, output, strip, sum_buffer, position, slot, x_loader);
-#endif
+    run_pass_of<1>(strips, w, output, strip, sum_buffer, position, slot, x_loader);
     strip += strips;
   }
   if constexpr (CLUSTER_K > 1) {

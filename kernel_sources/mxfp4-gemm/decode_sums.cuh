@@ -3,6 +3,7 @@
 
 #include <quern/cluster.cuh>
 #include <quern/gemm_epilogue.cuh>
+#include <quern/named_barrier.cuh>
 
 #include "decode_multiply.cuh"
 #include "decode_plan.cuh"
@@ -30,7 +31,7 @@ struct Output {
 };
 
 // All warps that multiply.
-__device__ __forceinline__ void warps_barrier() { asm volatile("barrier.sync 1, %0;" ::"n"(kThreads) : "memory"); }
+__device__ __forceinline__ void warps_barrier() { named_barrier_sync<1, kThreads>(); }
 
 // A warp's sums of a strip, [token][row] with kSumStride, tokens that exist only. Accumulators: see mma_sync.cuh.
 __device__ __forceinline__ void store_sums(float *to, const float (&sums)[kTokenTiles][4], int tokens, int lane) {

@@ -7,7 +7,6 @@
 #include <quern/element_io.cuh>
 #include <quern/shared_memory.cuh>
 
-#include "small_async.cuh"
 #include "small_plan.cuh"
 
 namespace quern {
@@ -29,9 +28,8 @@ __device__ __forceinline__ void store_sums(float *shared_sums, const float (&sum
 }
 
 __device__ __forceinline__ float4 load_sum(uint32_t address) {
-  if constexpr (CLUSTER_K > 1) return load_cluster_16(address);
-  const uint4 bits = load_shared_16(address);
-  return make_float4(f32_from_bits(bits.x), f32_from_bits(bits.y), f32_from_bits(bits.z), f32_from_bits(bits.w));
+  if constexpr (CLUSTER_K > 1) return load_cluster_f32x4(address);
+  return load_shared_f32x4(address);
 }
 
 // Four rows of a token, summed over the parts of K. `bases` are the sums of the cluster's CTAs.
@@ -105,8 +103,7 @@ __device__ __forceinline__ void write_any(const GemmParams &p, const Share &shar
         if (p.residual != nullptr) {
           value += load_element(p.residual, y_token * p.residual_stride + quad.y_row + i, p.y_dtype);
         }
-        if (!wide && p.y_dtype == kF32) static_cast<float *>(p.y)[index + i] = value;
-        if (!wide && p.y_dtype != kF32) store_element(p.y, index + i, p.y_dtype, value);
+        if (!wide) store_element(p.y, index + i, p.y_dtype, value);
       }
       values[0] = values[1];  // round and round, since registers have no index
       values[1] = values[2];

@@ -58,12 +58,10 @@ class Multiplier {
     }
     const int tiles = share.tiles - k_group * kGroupTiles;  // from the warpgroup's first to the end of the CTA's K
     stages_ = (tiles + STAGE_TILES - 1) / STAGE_TILES;      // in which it has tiles; of tiles < 1: 0
-    last_tiles_ = min(tiles - (stages_ - 1) * STAGE_TILES, kGroupTiles);
   }
 
   __device__ __forceinline__ void run(Sums &sums) const {
     if (stages_ == 0) return;
-    const bool signals = threadIdx.x % 32 == 0;
     uint32_t offsets[GROUP_TILES];
 #pragma unroll
     for (int r = 0; r < GROUP_TILES; ++r) {
@@ -71,7 +69,7 @@ class Multiplier {
     }
     Fragments fragments[2];
     Words words;
-    enter(0, 0, 0);
+    wait_full(0, 0);
     load(0, words);
     convert(words, offsets, fragments[0]);
     int slot = 0;
@@ -100,14 +98,12 @@ class Multiplier {
           if (i + 1 < kBlockTiles) {
             load(weights + (i + 1) * kPackedTileBytes, words);
             wgmma_wait<1>();
-            // The stage before is done with now: its words were read, and its wgmma have ended.
-            if (i == 0 && block == 0 && stage > 0) {
-              __syncwarp();
-              if (signals) mbarrier_arrive(barriers_ + kEmptyAt + 8 * previous);
-            }
+            // The stage before is done with now: its words were read, and its wgmma have ended. Each lane says so for
+            // itself: as fast as one for all after __syncwarp(), which racecheck does not follow.
+            if (i == 0 && block == 0 && stage > 0) mbarrier_arrive(barriers_ + kEmptyAt + 8 * previous);
             convert(words, offsets, fragments[(i + 1) % 2]);
           } else if (!last || stage + 1 < stages_) {
-            if (last) enter(stage + 1, next, next_parity);
+            if (last) wait_full(next, next_parity);
             load(last ? next * kWeightStageBytes : weights + kBlockTiles * kPackedTileBytes, words);
             wgmma_wait<1>();
             convert(words, offsets, fragments[0]);
@@ -125,20 +121,8 @@ class Multiplier {
   static constexpr int kBlockTiles = kGroupTiles % 4 == 0 ? 4 : 2;
   static constexpr int kBlocks = kGroupTiles / kBlockTiles;
 
-  // Wait for a stage. Where K ends in it, weights that are not there must be finite against the zeros of X: their scale
-  // bytes become 0.
-  __device__ __forceinline__ void enter(int stage, int slot, uint32_t parity) const {
+  __device__ __forceinline__ void wait_full(int slot, uint32_t parity) const {
     mbarrier_wait(barriers_ + kFullAt + 8 * slot, parity);
-    if (stage == stages_ - 1 && last_tiles_ < kGroupTiles) {
-#pragma unroll 1
-      for (int tile = last_tiles_; tile < kGroupTiles; ++tile) {
-#pragma unroll
-        for (int r = 0; r < GROUP_TILES; ++r) {
-          const uint32_t at = scales_[r] + slot * kWeightStageBytes + tile * kPackedTileBytes;
-          asm volatile("st.shared.u32 [%0], %1;" ::"r"(at), "r"(0) : "memory");
-        }
-      }
-    }
   }
 
   __device__ __forceinline__ void load(uint32_t offset, Words &words) const {
@@ -155,7 +139,6 @@ class Multiplier {
   uint32_t scales_[GROUP_TILES];
   int field_offsets_[GROUP_TILES][2];  // as they were loaded: nothing waits for them before run()
   int stages_;
-  int last_tiles_;
 };
 
 }  // namespace

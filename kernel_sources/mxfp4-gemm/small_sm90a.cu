@@ -11,6 +11,8 @@
 // elements, box 64 x TILE_TOKENS, 128-byte swizzle, zeros outside. Shared memory: STAGES STAGE_TILES (128 TILE_TOKENS +
 // 34 R) + 8 R + 16 STAGES bytes; the sums reuse the stages. Bound: weight bandwidth, and as near to it the issue of
 // conversion, 79 instructions a warp and 16 x 64 tile of 129 at HBM rate; above about 46 tokens the tensor cores.
+#include <quern/named_barrier.cuh>
+
 #include "small_epilogue.cuh"
 #include "small_load.cuh"
 #include "small_multiply.cuh"
@@ -32,8 +34,8 @@ extern "C" __global__ void __launch_bounds__(quern::kThreads + 32 * LOADERS, MIN
     tensor_map_prefetch(x_map);
     const int active_groups = max((share.strips + 4 * GROUP_TILES - 1) / (4 * GROUP_TILES), 1);
     for (int slot = 0; slot < STAGES; ++slot) {
-      mbarrier_init(shared + kFullAt + 8 * slot, 1);
-      mbarrier_init(shared + kEmptyAt + 8 * slot, 4 * K_GROUPS * active_groups);
+      mbarrier_init(shared + kFullAt + 8 * slot, 32);  // the lanes of the first loading warp
+      mbarrier_init(shared + kEmptyAt + 8 * slot, 128 * K_GROUPS * active_groups);
     }
     mbarrier_init_fence();
   }
@@ -66,10 +68,10 @@ extern "C" __global__ void __launch_bounds__(quern::kThreads + 32 * LOADERS, MIN
       row_values[threadIdx.x] = own_scale;
       row_values[kRows + threadIdx.x] = load_element(&own_bias, 0, p.bias_dtype);
     }
-    named_barrier(1, kThreads);  // nobody reads the stages any more
+    named_barrier_sync<1, kThreads>();  // nobody reads the stages any more
     store_sums(reinterpret_cast<float *>(memory), sums, row_group, k_group, warp % 4);
     if constexpr (CLUSTER_K == 1) {
-      named_barrier(1, kThreads);
+      named_barrier_sync<1, kThreads>();
     } else {
       __syncwarp();
       cluster_arrive();

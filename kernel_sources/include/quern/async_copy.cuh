@@ -14,6 +14,23 @@ __device__ __forceinline__ void bulk_copy(uint32_t destination, const void *sour
       : "memory");
 }
 
+// For what is read once: the rest stays in L2.
+__device__ __forceinline__ uint64_t policy_evict_first() {
+  uint64_t policy;
+  asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+  return policy;
+}
+
+// The same under a policy.
+__device__ __forceinline__ void bulk_copy(uint32_t destination, const void *source, uint32_t bytes, uint32_t barrier,
+                                          uint64_t policy) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], %4;" ::
+          "r"(destination),
+      "l"(source), "r"(bytes), "r"(barrier), "l"(policy)
+      : "memory");
+}
+
 // The box of a 2-D tensor map at element `column` of the inner dimension and `row` of the outer one. What lies outside
 // the tensor arrives as zeros and is counted. The destination is 128-byte aligned, 1024 if the map swizzles.
 __device__ __forceinline__ void tensor_copy(uint32_t destination, const TensorMap &map, int32_t column, int32_t row,
@@ -24,6 +41,9 @@ __device__ __forceinline__ void tensor_copy(uint32_t destination, const TensorMa
       "l"(&map), "r"(column), "r"(row), "r"(barrier)
       : "memory");
 }
+
+// Copies that follow see what ordinary stores wrote to global memory before.
+__device__ __forceinline__ void fence_proxy_global() { asm volatile("fence.proxy.async.global;" ::: "memory"); }
 
 __device__ __forceinline__ void tensor_map_prefetch(const TensorMap &map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");

@@ -1,5 +1,5 @@
-// Shared memory by its 32-bit addresses: vector loads, and cp.async (sm_80 and up), which copies 16 bytes from global
-// memory without registers and past L1.
+// Shared memory by its 32-bit addresses: vector loads and stores, and cp.async (sm_80 and up), which copies 16 bytes
+// from global memory without registers and past L1.
 #pragma once
 
 #include <quern/types.h>
@@ -23,6 +23,20 @@ __device__ __forceinline__ uint4 load_shared_16(uint32_t address) {
                : "r"(address)
                : "memory");
   return value;
+}
+
+__device__ __forceinline__ float4 load_shared_f32x4(uint32_t address) {
+  float4 value;
+  asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(value.x), "=f"(value.y), "=f"(value.z), "=f"(value.w)
+               : "r"(address)
+               : "memory");
+  return value;
+}
+
+// 16 zero bytes.
+__device__ __forceinline__ void clear_shared_16(uint32_t address) {
+  asm volatile("st.shared.v4.u32 [%0], {%1, %1, %1, %1};" ::"r"(address), "r"(0) : "memory");
 }
 
 // Where not valid, nothing is read and zeros are written; the source must still be an address inside the tensor.
