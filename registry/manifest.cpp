@@ -280,10 +280,14 @@ Variant read_variant(const Json &value, const std::string &path, const Manifest 
   variant.entry = object.need_string("entry");
   if (!is_identifier(variant.entry)) fail(QUERN_BAD_MANIFEST, object.path("entry"), " is not an identifier");
   read_archs(object, variant);
+  variant.defines = read_numbers(object, "defines");
+  if (operation.is_hosts_own()) {
+    object.finish();
+    return variant;
+  }
   variant.priority = static_cast<int>(object.integer_or("priority", 0, -1000000, 1000000));
   variant.accepts = read_accepts(object, operation);
   variant.specialize = read_specialize(object, operation);
-  variant.defines = read_numbers(object, "defines");
   const auto constants = read_numbers(object, "constants");
   for (const auto &[name, number] : constants) {
     const auto same = [&, &wanted = name](const auto &define) { return define.first == wanted; };

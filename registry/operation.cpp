@@ -81,7 +81,8 @@ constexpr Operation kDequantize{
     "dequantize", kDequantizeParamsVersion, sizeof(DequantizeParams), 0, kDequantizeFields, {}};
 constexpr Operation kRepack{"repack", kRepackParamsVersion, sizeof(RepackParams), 0, kRepackFields, {}};
 constexpr Operation kQuantize{"quantize", kQuantizeParamsVersion, sizeof(QuantizeParams), 0, kQuantizeFields, {}};
-constexpr const Operation *kOperations[] = {&kDequantize, &kGemm, &kQuantize, &kRepack};
+constexpr Operation kCustom{"custom", 1, 0, 0, {}, {}};
+constexpr const Operation *kOperations[] = {&kCustom, &kDequantize, &kGemm, &kQuantize, &kRepack};
 
 static_assert(std::size(kGemmFields) <= kMaxFields && std::size(kDequantizeFields) <= kMaxFields);
 static_assert(std::size(kRepackFields) <= kMaxFields && std::size(kQuantizeFields) <= kMaxFields);

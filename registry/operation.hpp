@@ -41,10 +41,12 @@ inline constexpr size_t kTensorMapBytes = 128;
 struct Operation {
   std::string_view name;
   int params_version;
-  size_t params_bytes;
-  size_t run_size;  // index of the field that a run may set from 1 to the plan's maximum
+  size_t params_bytes;  // 0: the operation is the host's own, which knows the parameters and the geometry
+  size_t run_size;      // index of the field that a run may set from 1 to the plan's maximum
   std::span<const Field> fields;
   std::span<const TensorOperand> operands;
+
+  bool is_hosts_own() const { return params_bytes == 0; }
 
   // The field's index, or -1.
   int find(std::string_view field) const;

@@ -26,8 +26,10 @@ CompileUnit make_compile_unit(const Package &package, const Variant &variant, co
   unit.source = package.source(variant);
   unit.target = target;
   unit.entry = variant.entry;
-  unit.parameter_sizes = {package.manifest.operation->params_bytes};
-  unit.parameter_sizes.resize(1 + variant.launch.tensor_maps.size(), kTensorMapBytes);
+  if (!package.manifest.operation->is_hosts_own()) {
+    unit.parameter_sizes = {package.manifest.operation->params_bytes};
+    unit.parameter_sizes.resize(1 + variant.launch.tensor_maps.size(), kTensorMapBytes);
+  }
   unit.kernel = package.kernel_name(variant);
   unit.digest = package.digest;
   unit.options = {"--gpu-architecture=" + target.name(), "--std=c++17", "--no-source-include"};

@@ -13,7 +13,8 @@ struct CompileUnit {
   std::vector<std::string> options;  // all of NVRTC's, in order
   Target target;
   std::string entry;
-  std::vector<size_t> parameter_sizes;  // of what the entry must take: the operation's block, then tensor maps
+  std::vector<size_t> parameter_sizes;  // of what the entry must take: the operation's block, then tensor maps;
+                                        // empty: whatever it takes
   std::string kernel;                   // "quern/mxfp4-gemm:mma_sm80"
   std::string digest;                   // of the package
   std::string types;                    // "x_dtype=bf16"

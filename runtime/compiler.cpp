@@ -129,7 +129,7 @@ Compiled compile(Nvrtc &nvrtc, const CompileUnit &unit) {
   if (!parameters) {
     fail(QUERN_BAD_MANIFEST, unit.kernel, " has no kernel ", unit.entry, "; declare it extern \"C\" __global__");
   }
-  if (*parameters != unit.parameter_sizes) {
+  if (!unit.parameter_sizes.empty() && *parameters != unit.parameter_sizes) {
     fail(QUERN_BAD_MANIFEST, unit.kernel, ": ", unit.entry, " takes parameters of ", sizes_text(*parameters),
          " bytes, not ", sizes_text(unit.parameter_sizes),
          "; take the operation's block, then the tensor maps that the manifest asks for");

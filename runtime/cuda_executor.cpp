@@ -4,7 +4,8 @@
 #include <mutex>
 
 #include "runtime/base/error.hpp"
-#include "runtime/compiler.hpp"
+#include "runtime/launch_attributes.hpp"
+#include "runtime/loaded_unit.hpp"
 #include "runtime/prefetch.hpp"
 #include "runtime/tuning.hpp"
 
@@ -28,16 +29,6 @@ std::string forced_kernel(const Hub &hub, const ExecutorRequest &request) {
   }
   if (request.kernel.empty() && !names_package(name, true)) return {};  // it forces another operation
   return name;
-}
-
-Target choose_target(const Device &device, const std::string &asked) {
-  if (asked.empty()) return native_target(device.facts().capability);
-  const Target target = parse_target(asked);
-  if (target.capability > device.facts().capability) {
-    fail(QUERN_INVALID_ARGUMENT, "target ", asked, " is newer than the device's ", device.arch(),
-         "; name an older one");
-  }
-  return target;
 }
 
 // What is known of the problem on this model: from tuning, else from the packages.
@@ -156,32 +147,20 @@ CudaExecutor::Compiled CudaExecutor::compile_together(const std::vector<Choice> 
 
 // Compiles or finds the code, loads it where there is hardware, and returns what it was compiled for.
 std::string CudaExecutor::obtain(const Choice &choice, const Target &target, const Compiled &compiled) {
-  Hub &hub = device_->hub();
   const Candidate &candidate = choice.candidate;
   Slots largest = slots(choice.last);
   Range range{choice, nullptr, static_cast<unsigned>(candidate.variant->launch.shared_bytes.evaluate(largest))};
-  CompileUnit unit = unit_of(candidate, target);
-  const auto found = compiled.find(unit.kernel);
-  const KernelStore::Code *code = found == compiled.end() ? nullptr : &found->second;
-  if (device_->kind() == QUERN_DEVICE_TARGET) {
-    if (code == nullptr) hub.store().get(unit);
-    ranges_.push_back(std::move(range));
-    return target.name();
+  const auto found = compiled.find(candidate.name());
+  LoadedUnit loaded = load_unit(
+      *device_, *candidate.variant, target, [&](const Target &wanted) { return unit_of(candidate, wanted); },
+      found == compiled.end() ? nullptr : &found->second);
+  range.module = std::move(loaded.module);
+  if (range.module != nullptr) {
+    const CurrentContext context(*device_);
+    range.module->prepare(device_->ordinal(), range.shared_bytes);
   }
-  const CurrentContext context(*device_);
-  try {
-    range.module = hub.module(unit, code);
-  } catch (const Error &error) {
-    // A GPU newer than this NVRTC runs older PTX, unless the kernel is made for exact architectures.
-    const bool can_use_ptx = error.status() == QUERN_UNSUPPORTED && candidate.variant->archs.empty() && !target.ptx;
-    const int capability = can_use_ptx ? newest_ptx_capability(hub.store().nvrtc(), target.capability) : 0;
-    if (capability < candidate.variant->least_capability) throw;
-    unit = unit_of(candidate, {capability, false, true});
-    range.module = hub.module(unit);
-  }
-  range.module->prepare(device_->ordinal(), range.shared_bytes);
   ranges_.push_back(std::move(range));
-  return unit.target.name();
+  return loaded.target.name();
 }
 
 size_t CudaExecutor::workspace_bytes(int64_t size) const {
@@ -226,19 +205,11 @@ void CudaExecutor::run(void *parameters, int64_t size, quern_stream stream) cons
   config.block_z = launch.block[2];
   config.shared_bytes = range->shared_bytes;
   config.stream = stream;
-  cu::LaunchAttribute attributes[2];
-  config.attributes = attributes;
-  config.attribute_count = 0;
-  if (launch.cluster != std::array<uint32_t, 3>{1, 1, 1}) {
-    cu::LaunchAttribute &cluster = attributes[config.attribute_count++];
-    cluster.id = cu::kLaunchAttributeClusterDimension;
-    cluster.value.cluster = {launch.cluster[0], launch.cluster[1], launch.cluster[2]};
-  }
-  if (launch.dependent && overlap_) {
-    cu::LaunchAttribute &serialization = attributes[config.attribute_count++];
-    serialization.id = cu::kLaunchAttributeProgrammaticStreamSerialization;
-    serialization.value.programmatic_stream_serialization = 1;
-  }
+  LaunchAttributes attributes;
+  attributes.add_cluster(launch.cluster);
+  if (launch.dependent && overlap_) attributes.add_overlap();
+  config.attributes = attributes.items;
+  config.attribute_count = attributes.count;
   const CurrentContext context(*device_);
   cu::TensorMap maps[kMaxTensorMaps];
   void *arguments[1 + kMaxTensorMaps] = {parameters};

@@ -18,14 +18,6 @@ bool is_forced(const std::string &force, const Candidate &candidate) {
   return force == candidate.package->manifest.id || force == candidate.name();
 }
 
-std::optional<std::string> refuse_capability(const Variant &variant, int capability) {
-  const bool listed =
-      variant.archs.empty() || std::any_of(variant.archs.begin(), variant.archs.end(),
-                                           [&](const Target &arch) { return arch.capability == capability; });
-  if (listed && capability >= variant.least_capability && capability <= variant.most_capability) return std::nullopt;
-  return text("capability ", capability_name(capability), " is not ", variant.archs_text());
-}
-
 std::array<int64_t, kSlots> slots_for(const DispatchRequest &request, int64_t size_of_run) {
   std::array<int64_t, kSlots> slots{};
   std::copy(request.problem.values.begin(), request.problem.values.end(), slots.begin());
@@ -165,6 +157,14 @@ std::string explain_failure(const DispatchRequest &request, const std::vector<Re
 }
 
 }  // namespace
+
+std::optional<std::string> refuse_capability(const Variant &variant, int capability) {
+  const bool listed =
+      variant.archs.empty() || std::any_of(variant.archs.begin(), variant.archs.end(),
+                                           [&](const Target &arch) { return arch.capability == capability; });
+  if (listed && capability >= variant.least_capability && capability <= variant.most_capability) return std::nullopt;
+  return text("capability ", capability_name(capability), " is not ", variant.archs_text());
+}
 
 std::vector<int64_t> cost_steps(int64_t maximum) {
   std::vector<int64_t> steps;

@@ -58,6 +58,9 @@ struct DispatchRequest {
 
 Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request);
 
+// Why the variant does not run on devices of this capability, if it does not.
+std::optional<std::string> refuse_capability(const Variant &variant, int capability);
+
 // The run sizes up to a maximum at which costs are compared and tuning measures.
 std::vector<int64_t> cost_steps(int64_t maximum);
 

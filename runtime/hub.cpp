@@ -114,7 +114,8 @@ std::shared_ptr<const Module> Hub::module(const CompileUnit &unit, const KernelS
   }
   std::optional<KernelStore::Code> gotten;
   if (code == nullptr) code = &gotten.emplace(store_.get(unit));
-  auto loaded = std::make_shared<const Module>(code->entry.code, unit.entry, unit.parameter_sizes.front(), unit.kernel);
+  const size_t block_bytes = unit.parameter_sizes.empty() ? 0 : unit.parameter_sizes.front();
+  auto loaded = std::make_shared<const Module>(code->entry.code, unit.entry, block_bytes, unit.kernel);
   const std::lock_guard lock(mutex_);
   return modules_.emplace(request, std::move(loaded)).first->second;  // another thread's, if it was faster
 }

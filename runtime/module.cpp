@@ -45,9 +45,15 @@ Module::~Module() { cu::need_driver().library_unload(library_); }  // a failure 
 
 void Module::prepare(cu::Device device, int64_t shared_bytes) const {
   const cu::Api &api = cu::need_driver();
-  if (shared_bytes > 0) {
-    cu::check(api.kernel_set_attribute(cu::kMaxDynamicSharedSizeBytes, static_cast<int>(shared_bytes), kernel_, device),
-              "reserve shared memory");
+  {
+    const std::lock_guard lock(mutex_);
+    int64_t &most = shared_bytes_[device];
+    if (shared_bytes > most) {
+      cu::check(
+          api.kernel_set_attribute(cu::kMaxDynamicSharedSizeBytes, static_cast<int>(shared_bytes), kernel_, device),
+          "reserve shared memory");
+      most = shared_bytes;
+    }
   }
   cu::Function function = nullptr;
   cu::check(api.kernel_function(&function, kernel_), "load a kernel");

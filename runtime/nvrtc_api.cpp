@@ -21,14 +21,15 @@ void split(const std::string &list, std::vector<std::string> &out) {
   }
 }
 
-// NVRTC opens its builtins by name alone, which fails unless the loader knows the directory. Opened from beside it first,
-// they are found as loaded already.
+// NVRTC opens its builtins by name alone, which fails unless the loader knows the directory. Opened from beside it
+// first, they are found as loaded already.
 void open_builtins_beside(const std::string &path) {
   std::error_code ignored;
   const std::filesystem::path directory = std::filesystem::path(path).parent_path();
   for (const auto &file : std::filesystem::directory_iterator(directory, ignored)) {
     std::string reason;
-    if (file.path().filename().string().rfind("libnvrtc-builtins.so.", 0) == 0) SharedLibrary::open(file.path(), reason);
+    if (file.path().filename().string().rfind("libnvrtc-builtins.so.", 0) == 0)
+      SharedLibrary::open(file.path(), reason);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "runtime/base/error.hpp"
+#include "runtime/dispatch.hpp"
 #include "runtime/driver_api.hpp"
 
 namespace quern {
@@ -25,12 +26,6 @@ std::vector<Target> native_targets() {
   }
   if (targets.empty()) fail(QUERN_CUDA_UNAVAILABLE, "there is no GPU here to be native to; name architectures");
   return targets;
-}
-
-bool runs_on(const Variant &variant, const Target &target) {
-  if (target.capability < variant.least_capability || target.capability > variant.most_capability) return false;
-  return variant.archs.empty() || std::any_of(variant.archs.begin(), variant.archs.end(),
-                                              [&](const Target &arch) { return arch.capability == target.capability; });
 }
 
 UnitReport make_report(const CompileUnit &unit, const std::function<KernelStore::Code(const CompileUnit &)> &make) {
@@ -78,7 +73,7 @@ std::vector<CompileUnit> units_of(const std::vector<std::shared_ptr<const Packag
   for (const auto &package : packages) {
     for (const Variant &variant : package->manifest.variants) {
       for (const Target &target : targets) {
-        if (!runs_on(variant, target)) continue;
+        if (refuse_capability(variant, target.capability)) continue;
         for (const auto &values : specializations(variant)) {
           units.push_back(make_compile_unit(*package, variant, target, values));
         }

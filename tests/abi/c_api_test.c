@@ -611,6 +611,35 @@ static void test_target(quern_hub *hub) {
   quern_device_close(target);
 }
 
+static void test_kernel(quern_hub *hub) {
+  quern_device *target = NULL, *cpu = NULL;
+  quern_kernel *kernel = (quern_kernel *)(void *)&marker;
+  quern_kernel_desc desc = QUERN_KERNEL_DESC_INIT;
+  quern_loaded_kernel_info info = QUERN_LOADED_KERNEL_INFO_INIT;
+  quern_launch launch = QUERN_LAUNCH_INIT;
+  EXPECT(QUERN_OK, quern_device_open(hub, "sm_90a", &target));
+  EXPECT(QUERN_OK, quern_device_open(hub, "cpu", &cpu));
+  INVALID(quern_kernel_load(NULL, &desc, &kernel));
+  INVALID(quern_kernel_load(target, NULL, &kernel));
+  INVALID(quern_kernel_load(target, &desc, NULL));
+  INVALID(quern_kernel_load(target, &desc, &kernel)); /* no name */
+  desc.kernel = "nobody/nothing";
+  EXPECT(QUERN_NOT_FOUND, quern_kernel_load(target, &desc, &kernel));
+  desc.kernel = "quern/mxfp4-repack:pack";
+  INVALID(quern_kernel_load(target, &desc, &kernel));
+  desc.options = "layout=mma16_bf16";
+  EXPECT(QUERN_UNSUPPORTED, quern_kernel_load(cpu, &desc, &kernel));
+  EXPECT(QUERN_JIT_FORBIDDEN, quern_kernel_load(target, &desc, &kernel));
+  desc.target = "sm_1";
+  INVALID(quern_kernel_load(target, &desc, &kernel));
+  UNTOUCHED(kernel);
+  INVALID(quern_kernel_get_info(NULL, &info));
+  INVALID(quern_kernel_launch(NULL, &launch, NULL));
+  quern_kernel_close(NULL);
+  quern_device_close(target);
+  quern_device_close(cpu);
+}
+
 /* Handles may be closed in any order: a plan outlives what it was made from. */
 static void test_lifetimes(void) {
   quern_hub *hub = open_hub();
@@ -652,6 +681,7 @@ int main(void) {
   test_gemm_runs(device);
   test_packed_weights(device);
   test_target(hub);
+  test_kernel(hub);
   test_kernels_and_cache(hub);
   quern_device_close(device);
   quern_hub_close(hub);

@@ -342,6 +342,37 @@ AT(quern_cache_prune_result, kept, 24);
 AT(quern_cache_prune_result, kept_bytes, 32);
 AT(quern_cache_prune_result, temporary_files, 40);
 
+SIZE(quern_kernel_desc, 40);
+AT(quern_kernel_desc, struct_size, 0);
+AT(quern_kernel_desc, kernel, 8);
+AT(quern_kernel_desc, options, 16);
+AT(quern_kernel_desc, target, 24);
+AT(quern_kernel_desc, shared_bytes, 32);
+
+SIZE(quern_loaded_kernel_info, 72);
+AT(quern_loaded_kernel_info, struct_size, 0);
+AT(quern_loaded_kernel_info, kernel, 8);
+AT(quern_loaded_kernel_info, entry, 16);
+AT(quern_loaded_kernel_info, target, 24);
+AT(quern_loaded_kernel_info, digest, 32);
+AT(quern_loaded_kernel_info, origin, 40);
+AT(quern_loaded_kernel_info, registers, 48);
+AT(quern_loaded_kernel_info, spill_bytes, 52);
+AT(quern_loaded_kernel_info, static_shared_bytes, 56);
+AT(quern_loaded_kernel_info, parameter_count, 60);
+AT(quern_loaded_kernel_info, parameter_bytes, 64);
+
+SIZE(quern_launch, 80);
+AT(quern_launch, struct_size, 0);
+AT(quern_launch, grid, 8);
+AT(quern_launch, block, 20);
+AT(quern_launch, cluster, 32);
+AT(quern_launch, shared_bytes, 48);
+AT(quern_launch, parameters, 56);
+AT(quern_launch, parameter_bytes, 64);
+AT(quern_launch, parameter_count, 72);
+AT(quern_launch, overlap, 76);
+
 /* Every INIT macro fills in the size of its struct. */
 int main(void) {
   { const quern_hub_options s = QUERN_HUB_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
@@ -358,5 +389,8 @@ int main(void) {
   { const quern_prefetch_result s = QUERN_PREFETCH_RESULT_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_cache_prune_options s = QUERN_CACHE_PRUNE_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_cache_prune_result s = QUERN_CACHE_PRUNE_RESULT_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_kernel_desc s = QUERN_KERNEL_DESC_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_loaded_kernel_info s = QUERN_LOADED_KERNEL_INFO_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_launch s = QUERN_LAUNCH_INIT; if (s.struct_size != sizeof s) return 1; }
   return 0;
 }

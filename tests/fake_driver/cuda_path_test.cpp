@@ -73,7 +73,8 @@ class CudaPath : public testing::Test {
     return args;
   }
   // A package that takes every problem at once, with the given entry.
-  void write_package(const char *folder, const char *id, int priority, const std::string &source) {
+  void write_package(const char *folder, const char *id, int priority, const std::string &source,
+                     const std::string &shared_bytes = R"({"mul": ["TILE", 4096]})") {
     fs::create_directories(packages_ / folder);
     std::ofstream(packages_ / folder / "k.cu") << source;
     std::ofstream(packages_ / folder / "kernel.json") << R"({"schema": 1, "id": ")" << id << R"(", "version": 1,
@@ -83,7 +84,7 @@ class CudaPath : public testing::Test {
       "accepts": {"format": ["mxfp4"], "x_dtype": ["bf16"], "y_dtype": ["bf16"], "bias_dtype": ["none"]},
       "defines": {"TILE": 16},
       "launch": {"grid": [{"ceil_div": ["n", "TILE"]}, "m", 1], "block": [64, 2, 1], "cluster": [1, 1, 1],
-                 "shared_bytes": {"mul": ["TILE", 4096]}}, "workspace_bytes": {"mul": ["m", 512]}}]})";
+                 "shared_bytes": )" << shared_bytes << R"(}, "workspace_bytes": {"mul": ["m", 512]}}]})";
   }
 
   alignas(256) static inline unsigned char memory_[1 << 16];
@@ -294,6 +295,23 @@ TEST_F(CudaPath, SameKernelIsLoadedOnceInAProcess) {
   EXPECT_GT(stats.memory_hits, 0);
   quern_plan_close(first);
   quern_plan_close(second);
+}
+
+TEST_F(CudaPath, PlansOfOneKernelTakeNoSharedMemoryFromEachOther) {
+  write_package("mine", "me/mine", 1000, kGood, R"({"mul": ["n", 512]})");
+  open();
+  quern_gemm_desc large = desc(), small = desc();
+  small.n = 100;
+  quern_plan *plans[2] = {};
+  ASSERT_EQ(quern_gemm_plan(device_, &large, &plans[0]), QUERN_OK) << quern_last_error();
+  ASSERT_EQ(quern_gemm_plan(device_, &small, &plans[1]), QUERN_OK) << quern_last_error();
+  quern_gemm_args run = args(7);
+  run.workspace = memory_;
+  run.workspace_bytes = sizeof memory_;
+  for (quern_plan *plan : plans) {
+    EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_OK) << quern_last_error();
+    quern_plan_close(plan);
+  }
 }
 
 TEST_F(CudaPath, RunUsesTheCallersContextOnItsDeviceElseThePrimaryOne) {

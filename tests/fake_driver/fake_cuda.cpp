@@ -22,6 +22,7 @@ struct CUctx_st {
 struct CUkern_st {
   std::string name;
   std::vector<size_t> parameter_sizes;
+  unsigned shared_bytes[2] = {48 << 10, 48 << 10};  // dynamic, that a launch may take, on each device
 };
 struct CUlib_st {
   std::string code;
@@ -198,7 +199,10 @@ FAKE cuKernelGetParamInfo(Kernel kernel, size_t index, size_t *offset, size_t *s
   *size = kernel->parameter_sizes.front();
   return kSuccess;
 }
-FAKE cuKernelSetAttribute(int, int, Kernel, Device) { return kSuccess; }
+FAKE cuKernelSetAttribute(int attribute, int value, Kernel kernel, Device device) {
+  if (attribute == kMaxDynamicSharedSizeBytes) kernel->shared_bytes[device] = static_cast<unsigned>(value);
+  return kSuccess;
+}
 FAKE cuFuncGetAttribute(int *value, int, Function) {
   *value = 0;
   return kSuccess;
@@ -222,8 +226,9 @@ FAKE cuTensorMapEncodeTiled(TensorMap *map, int data_type, unsigned rank, void *
 FAKE cuLaunchKernelEx(const LaunchConfig *config, Function function, void **parameters, void **) {
   FAIL_IF_ASKED(cuLaunchKernelEx);
   if (current == nullptr) return 201;
-  ++state.launches;
   const auto *kernel = reinterpret_cast<CUkern_st *>(function);
+  if (config->shared_bytes > kernel->shared_bytes[current->device]) return kInvalidValue;
+  ++state.launches;
   FakeLaunch &last = state.last;
   const unsigned grid[3] = {config->grid_x, config->grid_y, config->grid_z};
   const unsigned block[3] = {config->block_x, config->block_y, config->block_z};
@@ -242,9 +247,10 @@ FAKE cuLaunchKernelEx(const LaunchConfig *config, Function function, void **para
   last.shared_bytes = config->shared_bytes;
   last.stream = config->stream;
   std::strncpy(last.kernel, kernel->name.c_str(), sizeof last.kernel - 1);
-  last.parameter_bytes = std::min(kernel->parameter_sizes.at(0), sizeof last.parameters);
-  last.tensor_maps = static_cast<int>(kernel->parameter_sizes.size()) - 1;
-  std::memcpy(last.parameters, parameters[0], last.parameter_bytes);
+  const std::vector<size_t> &sizes = kernel->parameter_sizes;
+  last.parameter_bytes = sizes.empty() ? 0 : std::min(sizes.front(), sizeof last.parameters);
+  last.tensor_maps = static_cast<int>(sizes.size()) - 1;
+  if (!sizes.empty()) std::memcpy(last.parameters, parameters[0], last.parameter_bytes);
   last.context = current->device;
   return kSuccess;
 }

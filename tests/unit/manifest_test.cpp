@@ -386,4 +386,30 @@ TEST(ParseManifest, ReadsTheBuiltInOnes) {
 }
 
 }  // namespace
+
+TEST(ParseManifest, KernelsOfTheHostsOwnHaveNeitherLaunchNorAccepts) {
+  nlohmann::json manifest = {{"schema", 1},
+                             {"id", "you/scale"},
+                             {"version", 1},
+                             {"operation", "custom"},
+                             {"params", 1},
+                             {"files", {"scale.cu"}},
+                             {"variants",
+                              {{{"name", "scale"},
+                                {"unit", "scale.cu"},
+                                {"entry", "scale"},
+                                {"capability", {{"min", "7.5"}}},
+                                {"defines", {{"T", 4}}}}}}};
+  const Manifest parsed = parse_manifest(manifest.dump(), "kernel.json");
+  EXPECT_TRUE(parsed.operation->is_hosts_own());
+  ASSERT_EQ(parsed.variants.size(), 1u);
+  EXPECT_EQ(parsed.variants[0].defines.front().second, 4);
+  EXPECT_TRUE(parsed.variants[0].accepts.empty());
+  for (const char *key : {"launch", "accepts", "priority", "specialize", "workspace_bytes", "cost"}) {
+    nlohmann::json with = manifest;
+    with["variants"][0][key] = 1;
+    EXPECT_THROW(parse_manifest(with.dump(), "kernel.json"), Error) << key;
+  }
+}
+
 }  // namespace quern

@@ -567,6 +567,71 @@ typedef int (*quern_kernel_visitor)(void *user, const quern_kernel_info *info);
  * QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_CANCELLED. Since 0.1. */
 QUERN_API quern_status quern_kernels_visit(quern_hub *hub, quern_kernel_visitor visit, void *user);
 
+/* A package's entry made ready to be launched by the host, as get_kernel() of other hubs hands out functions. Any
+ * variant of any package may be loaded; packages with "operation": "custom" exist for nothing else. */
+typedef struct quern_kernel quern_kernel;
+
+typedef struct quern_kernel_desc {
+  size_t struct_size;
+  const char *kernel;  /* "owner/package:variant"; "owner/package" where that has one variant */
+  const char *options; /* values of the options that the variant is compiled for, "x_dtype=bf16,layout=mma16_bf16"; NULL
+                          where it has none, as in custom packages */
+  const char *target;  /* as in quern_dequantize_desc */
+  size_t shared_bytes; /* the most dynamic shared memory that a launch will ask for */
+} quern_kernel_desc;
+#define QUERN_KERNEL_DESC_INIT \
+  { sizeof(quern_kernel_desc), NULL, NULL, NULL, 0 }
+
+/* Compile or find, and load, a package's kernel. On a device without hardware it is compiled and kept. The handle holds
+ * what it needs of device and hub. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND (no such package or
+ * variant), QUERN_UNSUPPORTED (the device's architecture is none of the variant's, or it is the CPU),
+ * QUERN_CUDA_UNAVAILABLE, QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_LIMIT_EXCEEDED,
+ * QUERN_BAD_MANIFEST, QUERN_CUDA_ERROR, QUERN_OUT_OF_MEMORY. Since 0.1. */
+QUERN_API quern_status quern_kernel_load(quern_device *device, const quern_kernel_desc *desc, quern_kernel **kernel);
+/* Unload. Work that was launched must be done; captured graphs need it open until they are destroyed. NULL does
+ * nothing. Since 0.1. */
+QUERN_API void quern_kernel_close(quern_kernel *kernel);
+
+typedef struct quern_loaded_kernel_info {
+  size_t struct_size;
+  const char *kernel; /* "owner/package:variant" */
+  const char *entry;  /* the symbol */
+  const char *target; /* what it was compiled for, "sm_90a"; "compute_90" where the driver finished it */
+  const char *digest; /* of the package */
+  const char *origin; /* "built-in", or where the package came from */
+  int32_t registers;  /* -1 where unknown */
+  int32_t spill_bytes;
+  int32_t static_shared_bytes;
+  int32_t parameter_count;
+  const size_t *parameter_bytes; /* of each parameter, as the compiled code has it */
+} quern_loaded_kernel_info;
+#define QUERN_LOADED_KERNEL_INFO_INIT \
+  { sizeof(quern_loaded_kernel_info), NULL, NULL, NULL, NULL, NULL, -1, -1, -1, 0, NULL }
+
+/* Facts about a loaded kernel. Strings and the array live as long as it. Returns QUERN_OK, QUERN_INVALID_ARGUMENT.
+ * Since 0.1. */
+QUERN_API quern_status quern_kernel_get_info(const quern_kernel *kernel, quern_loaded_kernel_info *info);
+
+typedef struct quern_launch {
+  size_t struct_size;
+  uint32_t grid[3];    /* blocks; 0: 1 */
+  uint32_t block[3];   /* threads; 0: 1 */
+  uint32_t cluster[3]; /* blocks of a cluster, sm_90 and up; 0: 1 */
+  size_t shared_bytes; /* dynamic, a block's; at most what the kernel was loaded for */
+  void *const *parameters;       /* where each parameter lies in host memory; read before the call returns */
+  const size_t *parameter_bytes; /* their sizes, which must be those of the compiled kernel */
+  int32_t parameter_count;
+  int32_t overlap; /* 1: programmatic dependent launch: it may begin while the kernel before it on the stream is ending,
+                      and must wait itself (griddepcontrol.wait) before it reads what that writes */
+} quern_launch;
+#define QUERN_LAUNCH_INIT \
+  { sizeof(quern_launch), {0, 0, 0}, {0, 0, 0}, {0, 0, 0}, 0, NULL, NULL, 0, 0 }
+
+/* Launch it on the stream. What the kernel reads and writes is between the host and the package; number and sizes of the
+ * parameters are checked. Capture-safe; no lock, no allocation; from any number of threads. Returns QUERN_OK,
+ * QUERN_INVALID_ARGUMENT, QUERN_CUDA_UNAVAILABLE (no hardware), QUERN_CUDA_ERROR. Since 0.1. */
+QUERN_API quern_status quern_kernel_launch(const quern_kernel *kernel, const quern_launch *launch, quern_stream stream);
+
 /* What came of one compiled unit: a variant, for one architecture and one choice of types. */
 typedef struct quern_unit_report {
   size_t struct_size;

@@ -50,6 +50,7 @@ struct Close {
   void operator()(quern_hub *hub) const noexcept { quern_hub_close(hub); }
   void operator()(quern_device *device) const noexcept { quern_device_close(device); }
   void operator()(quern_plan *plan) const noexcept { quern_plan_close(plan); }
+  void operator()(quern_kernel *kernel) const noexcept { quern_kernel_close(kernel); }
 };
 
 // Calls `visit` through a C callback. An exception must not pass through C frames: it stops the visit and is thrown
@@ -291,6 +292,41 @@ class Plan {
   explicit Plan(quern_plan *plan) : handle_(plan) {}
 
   std::unique_ptr<quern_plan, detail::Close> handle_;
+};
+
+// A package's kernel, launched by the host itself.
+class Kernel {
+ public:
+  Kernel(const Device &device, const quern_kernel_desc &desc) {
+    quern_kernel *kernel = nullptr;
+    check(quern_kernel_load(device.get(), &desc, &kernel));
+    handle_.reset(kernel);
+  }
+
+  quern_kernel *get() const noexcept { return handle_.get(); }
+
+  // Strings and the array live as long as the kernel.
+  quern_loaded_kernel_info info() const {
+    quern_loaded_kernel_info info = QUERN_LOADED_KERNEL_INFO_INIT;
+    check(quern_kernel_get_info(get(), &info));
+    return info;
+  }
+  void launch(const quern_launch &launch, quern_stream stream = nullptr) const {
+    check(quern_kernel_launch(get(), &launch, stream));
+  }
+  // The parameters as values, of exactly the types that the kernel takes. `launch` tells the geometry.
+  template <typename... Parameters>
+  void operator()(quern_launch launch, quern_stream stream, Parameters... parameters) const {
+    void *places[sizeof...(parameters) + 1] = {static_cast<void *>(&parameters)..., nullptr};
+    const size_t sizes[sizeof...(parameters) + 1] = {sizeof(parameters)..., 0};
+    launch.parameters = places;
+    launch.parameter_bytes = sizes;
+    launch.parameter_count = static_cast<int32_t>(sizeof...(parameters));
+    this->launch(launch, stream);
+  }
+
+ private:
+  std::unique_ptr<quern_kernel, detail::Close> handle_;
 };
 
 // "ocp", "transformers" and the like; see quern_decode_policy_preset().

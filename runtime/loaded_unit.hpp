@@ -1,0 +1,22 @@
+// A variant's code on a device: compiled or found, and loaded where there is hardware.
+#pragma once
+
+#include <functional>
+
+#include "runtime/device.hpp"
+
+namespace quern {
+
+struct LoadedUnit {
+  std::shared_ptr<const Module> module;  // null on an architecture without hardware
+  Target target;                         // what it was compiled for: on a GPU newer than NVRTC older PTX
+};
+
+// `unit_for` makes the unit for a target; `code` is the unit's for `target`, if it is at hand.
+LoadedUnit load_unit(Device &device, const Variant &variant, const Target &target,
+                     const std::function<CompileUnit(const Target &)> &unit_for, const KernelStore::Code *code);
+
+// The target that a descriptor names, checked against the device; its own for "".
+Target choose_target(const Device &device, const std::string &asked);
+
+}  // namespace quern
