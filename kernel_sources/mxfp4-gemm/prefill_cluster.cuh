@@ -1,4 +1,4 @@
-// A tile of prefill_sm90a.cu that the CTAs of a cluster share: how they add their parts and write it.
+// A tile of prefill_sm90a.cu or fp8_sm90a.cu that the CTAs of a cluster share: how they add their parts and write it.
 #pragma once
 
 #include <quern/cluster.cuh>
@@ -75,6 +75,13 @@ struct SharedTile {
         sum.z += part.z;
         sum.w += part.w;
       }
+      if constexpr (kFp8) {
+        const float scale = p.x_scales[first_token + token];
+        sum.x *= scale;
+        sum.y *= scale;
+        sum.z *= scale;
+        sum.w *= scale;
+      }
       return sum;
     };
     uint16_t *const y = static_cast<uint16_t *>(p.y) + first_token * p.y_stride + row;
@@ -86,9 +93,14 @@ struct SharedTile {
 #pragma unroll 2
         for (; token < end; token += kStep) {
           const float4 sum = add_parts(token);
-          *reinterpret_cast<uint2 *>(y + token * p.y_stride) =
-              make_uint2(pack_pair<kX>(terms.finish(0, p.alpha, sum.x), terms.finish(1, p.alpha, sum.y)),
-                         pack_pair<kX>(terms.finish(2, p.alpha, sum.z), terms.finish(3, p.alpha, sum.w)));
+          const float values[4] = {terms.finish(0, p.alpha, sum.x), terms.finish(1, p.alpha, sum.y),
+                                   terms.finish(2, p.alpha, sum.z), terms.finish(3, p.alpha, sum.w)};
+          if constexpr (kFp8) {
+            store_fours(y, token * p.y_stride, p.y_dtype, values);
+          } else {
+            *reinterpret_cast<uint2 *>(y + token * p.y_stride) =
+                make_uint2(pack_pair<kX>(values[0], values[1]), pack_pair<kX>(values[2], values[3]));
+          }
         }
       } else {
 #pragma unroll 1

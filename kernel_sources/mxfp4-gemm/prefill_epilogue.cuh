@@ -1,11 +1,11 @@
-// The end of prefill_sm90a.cu: sums to Y, through shared memory as [token][row], since a lane holds single rows and Y
-// has neighbouring rows of a token next to each other.
+// The end of prefill_sm90a.cu and fp8_sm90a.cu: sums to Y, through shared memory as [token][row], since a lane holds
+// single rows and Y has neighbouring rows of a token next to each other.
 #pragma once
 
 #include <quern/activation.h>
 #include <quern/element_io.cuh>
 
-#include "prefill_multiply.cuh"
+#include "fp8_token_scales.cuh"
 
 namespace quern {
 namespace {
@@ -50,13 +50,13 @@ __device__ __forceinline__ bool fours_aligned(const void *tensor, int64_t stride
 struct Output {
   bool fours;           // of y
   bool residual_fours;  // of residual
-  bool plain;           // 16-bit y of x's type, aligned to 16 bytes, with neither activation nor residual
+  bool plain;           // 16-bit y of x's type or of E4M3 x, aligned to 16 bytes, neither activation nor residual
 
   __device__ __forceinline__ explicit Output(const GemmParams &p) {
     fours = fours_aligned(p.y, p.y_stride, p.y_dtype);
     residual_fours = fours_aligned(p.residual, p.residual_stride, p.y_dtype);
-    plain = p.y_dtype == kX && p.activation == kActivationNone && p.residual == nullptr && p.n % 8 == 0 &&
-            p.y_stride % 8 == 0 && reinterpret_cast<uint64_t>(p.y) % 16 == 0;
+    plain = (kFp8 ? p.y_dtype != kF32 : p.y_dtype == kX) && p.activation == kActivationNone && p.residual == nullptr &&
+            p.n % 8 == 0 && p.y_stride % 8 == 0 && reinterpret_cast<uint64_t>(p.y) % 16 == 0;
   }
 };
 
@@ -131,8 +131,9 @@ __device__ __forceinline__ void write_four(const GemmParams &p, const Output &ou
 
 // Any Y: a warp's rows from `first_row` on, half of the tokens at a time through its columns of `staging`.
 template <int kTokens>
-__device__ __forceinline__ void write_sums(const GemmParams &p, const Output &out, const Sums &sums, float *staging,
-                                           int first_row, int first_token, int warp, int lane) {
+__device__ __forceinline__ void write_sums(const GemmParams &p, const Output &out, const Sums &sums,
+                                           const TokenScales &scales, float *staging, int first_row, int first_token,
+                                           int warp, int lane) {
   constexpr int kFours = kWarpRows / 4;  // lanes of a token
   constexpr int kHalfTokens = kTokens / 2;
   const int g = lane / 4, t = lane % 4;
@@ -147,8 +148,12 @@ __device__ __forceinline__ void write_sums(const GemmParams &p, const Output &ou
 #pragma unroll
     for (int r = 0; r < kBlocks; ++r) {
 #pragma unroll
-      for (int i = 0; i < kHalfTokens / 2; ++i) {
-        column[(i / 4 * 8 + i % 2) * kTilePitch + r * 16 + i / 2 % 2 * 8] = sums[r][half * (kHalfTokens / 2) + i];
+      for (int i = 0; i < kHalfTokens / 2; i += 2) {
+        const int first = half * (kHalfTokens / 2) + i;
+        float pair[2] = {sums[r][first], sums[r][first + 1]};
+        scales.apply(first, pair[0], pair[1]);
+        column[i / 4 * 8 * kTilePitch + r * 16 + i / 2 % 2 * 8] = pair[0];
+        column[(i / 4 * 8 + 1) * kTilePitch + r * 16 + i / 2 % 2 * 8] = pair[1];
       }
     }
     __syncwarp();
@@ -165,9 +170,9 @@ __device__ __forceinline__ void write_sums(const GemmParams &p, const Output &ou
 // Plain Y: a warp's part of the tile in shared memory. `at` is where its first row and token stand.
 using PlainTerms = RowTerms<2 * kBlocks, 8>;  // rows g and g + 8 of each block
 
-template <int kTokens>
-__device__ __forceinline__ void stage_plain(const PlainTerms &terms, float alpha, const Sums &sums, uint32_t at,
-                                            int lane) {
+template <int kTokens, uint32_t kY>
+__device__ __forceinline__ void stage_plain(const PlainTerms &terms, float alpha, const Sums &sums,
+                                            const TokenScales &scales, uint32_t at, int lane) {
   // Four matrices of 8 tokens x 8 rows a time: of two blocks, or with one block of 16 tokens.
   constexpr int kStep = kBlocks == 1 ? 16 : 8;
   const int matrix = lane / 8;
@@ -180,8 +185,9 @@ __device__ __forceinline__ void stage_plain(const PlainTerms &terms, float alpha
     for (int j = 0; j < 4; ++j) {
       const int r = kBlocks == 1 ? 0 : j / 2, half = j % 2;
       const int first = kBlocks == 1 ? 8 * i + j / 2 * 4 + 2 * half : 4 * i + 2 * half;
-      pairs[j] = pack_pair<kX>(terms.finish(2 * r + half, alpha, sums[r][first]),
-                               terms.finish(2 * r + half, alpha, sums[r][first + 1]));
+      float pair[2] = {sums[r][first], sums[r][first + 1]};
+      scales.apply(first, pair[0], pair[1]);
+      pairs[j] = pack_pair<kY>(terms.finish(2 * r + half, alpha, pair[0]), terms.finish(2 * r + half, alpha, pair[1]));
     }
     asm volatile(
         "stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(at + i * kStep * kYPitch),

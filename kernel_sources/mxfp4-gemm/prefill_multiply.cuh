@@ -3,41 +3,34 @@
 
 #include <quern/wgmma.cuh>
 
-#include "prefill_tile.cuh"
+#include "prefill_consumer.cuh"
 
 namespace quern {
 namespace {
 
-using Sums = float[kBlocks][TILE_TOKENS / 2];
 // A packed tile of every block: four steps of 16 K. Two of these make a ring with names that the compiler knows, as the
 // loop is unrolled over two packed tiles: a group of wgmma reads one while the other is written.
 using Fragments = uint32_t[kBlocks][4][4];
 
-// A packed tile as a lane reads it: the words of four steps of 16 K, and the scale bytes of rows g and g + 8.
-struct TileWords {
-  uint4 words[kBlocks];
-  uint32_t bytes[kBlocks];
+// What scale bytes need to become multipliers: of every block, from the field offsets of rows g and g + 8.
+using ScaleOffsets = uint32_t[kBlocks];
 
-  __device__ __forceinline__ void load(uint32_t weights, int lane) {
+__device__ __forceinline__ void scale_offsets(const int (&fields)[2 * kBlocks], ScaleOffsets &offsets) {
 #pragma unroll
-    for (int r = 0; r < kBlocks; ++r) {
-      words[r] = load_shared_16(weights + r * kStripBytes + lane * 16);
-      bytes[r] = load_shared_4(weights + r * kStripBytes + kPackedTileScales + lane / 4 * 4);
+  for (int r = 0; r < kBlocks; ++r) offsets[r] = packed_scale_offset<kX>(fields[2 * r], fields[2 * r + 1]);
+}
+
+__device__ __forceinline__ void convert(const TileWords &tile, const ScaleOffsets &offsets, Fragments &fragments) {
+#pragma unroll
+  for (int r = 0; r < kBlocks; ++r) {
+    const uint32_t steps[4] = {tile.words[r].x, tile.words[r].y, tile.words[r].z, tile.words[r].w};
+#pragma unroll
+    for (int step = 0; step < 4; ++step) {
+      const uint32_t scales = packed_scales<kX>(tile.bytes[r], step / 2, offsets[r]);
+      packed_fragment<kX>(steps[step], scales, fragments[r][step]);
     }
   }
-
-  __device__ __forceinline__ void convert(const uint32_t (&offsets)[kBlocks], Fragments &fragments) const {
-#pragma unroll
-    for (int r = 0; r < kBlocks; ++r) {
-      const uint32_t steps[4] = {words[r].x, words[r].y, words[r].z, words[r].w};
-#pragma unroll
-      for (int step = 0; step < 4; ++step) {
-        const uint32_t scales = packed_scales<kX>(bytes[r], step / 2, offsets[r]);
-        packed_fragment<kX>(steps[step], scales, fragments[r][step]);
-      }
-    }
-  }
-};
+}
 
 // A group: a packed tile, with its X at `x` in shared memory.
 template <int kTokens>
@@ -54,71 +47,23 @@ __device__ __forceinline__ void multiply_group(Sums &sums, const Fragments &frag
   wgmma_commit();
 }
 
-// What stays the same for a consumer from tile to tile.
-struct Consumer {
-  Stages stages;
-  uint32_t strip;  // offset of the warp's first strip in a stage's weights
-  int lane;
-  RingPosition<STAGES> read;     // the stage of the packed tile that is converted next
-  RingPosition<STAGES> release;  // the oldest stage not given back
-  uint32_t parities;             // with kFixedSlots, of each slot's next full phase
-
-  __device__ __forceinline__ void release_slot(uint32_t slot) {
-    if (lane == 0) mbarrier_arrive(stages.empty(slot));
-  }
-
-  __device__ __forceinline__ void release_stage() {
-    release_slot(release.slot);
-    release.advance();
-  }
-
-  __device__ __forceinline__ void begin_tile() {
-    if (kFixedSlots) read.slot = release.slot = 0;
-  }
-
-  // Take the packed tile of number `in_stage` of its stage: its words into registers, its X as a descriptor.
-  __device__ __forceinline__ uint64_t take(TileWords &words, int in_stage) {
-    if (in_stage == 0) wait_full(read.slot, read.parity);
-    words.load(stages.weights(read.slot) + strip + in_stage * kPackedTileBytes, lane);
-    const uint64_t x = wgmma_descriptor_128b(stages.x(read.slot) + in_stage * kXTileBytes);
-    if (in_stage == STAGE_TILES - 1) read.advance();
-    return x;
-  }
-
-  // The same of a place in the ring that is known to the compiler; after a round of the ring `read` is where it was.
-  __device__ __forceinline__ void take_from(TileWords &words, int place) {
-    const uint32_t slot = place / STAGE_TILES, in_stage = place % STAGE_TILES;
-    if (in_stage == 0) wait_full(slot, 0);
-    words.load(stages.weights(slot) + strip + in_stage * kPackedTileBytes, lane);
-  }
-
-  __device__ __forceinline__ void wait_full(uint32_t slot, uint32_t parity) {
-    if (kFixedSlots) {
-      parity = parities >> slot & 1u;
-      parities ^= 1u << slot;
-    }
-    mbarrier_wait(stages.full(slot), parity);
-  }
-};
-
 // sums = W * X^T over `count` packed tiles along K, at least one. The last stage is not given back yet.
 //
 // With one block a group is short: where the ring is long enough, words are loaded two groups ahead.
 template <int kTokens>
-__device__ __forceinline__ void multiply_tile(Consumer &consumer, const uint32_t (&offsets)[kBlocks], int count,
-                                              Sums &sums) {
+__device__ __forceinline__ void multiply_tile(Consumer &consumer, const ScaleOffsets &offsets, int count, Sums &sums) {
   constexpr bool kAhead = kBlocks == 1 && kRingTiles >= 8;
   Fragments ring[2];
   TileWords even, odd;
   consumer.begin_tile();
   uint64_t even_x = consumer.take(even, 0), odd_x = 0;
-  even.convert(offsets, ring[0]);
+  convert(even, offsets, ring[0]);
   if (kAhead && count > 1) odd_x = consumer.take(odd, STAGE_TILES - 1);
   int done = 0;
   if constexpr (kFixedSlots) {
     // Whole rounds of the ring, without a condition. X of neighbouring places is next to each other.
     const uint64_t x = even_x;
-    constexpr uint32_t kXStep = kXTileBytes >> 4;
+    constexpr uint32_t kXStep = kXBoxBytes >> 4;
     for (; done + kRingTiles + 2 <= count; done += kRingTiles) {
 #pragma unroll
       for (int place = 0; place < kRingTiles; ++place) {
@@ -129,7 +74,7 @@ __device__ __forceinline__ void multiply_tile(Consumer &consumer, const uint32_t
         if (place % STAGE_TILES == 0 && (place > 0 || done > 0)) {
           consumer.release_slot((place + kRingTiles - 1) % kRingTiles / STAGE_TILES);
         }
-        next.convert(offsets, ring[(place + 1) % 2]);
+        convert(next, offsets, ring[(place + 1) % 2]);
       }
     }
     odd_x = x + kXStep;
@@ -142,7 +87,7 @@ __device__ __forceinline__ void multiply_tile(Consumer &consumer, const uint32_t
     wgmma_wait<1>();
     if (done > 0) consumer.release_stage();
     if (!kAhead) odd_x = consumer.take(odd, STAGE_TILES - 1);
-    odd.convert(offsets, ring[1]);
+    convert(odd, offsets, ring[1]);
 
     multiply_group<kTokens>(sums, ring[1], odd_x, false);
     if (kAhead && done + 3 < count) odd_x = consumer.take(odd, STAGE_TILES - 1);
@@ -150,7 +95,7 @@ __device__ __forceinline__ void multiply_tile(Consumer &consumer, const uint32_t
     if (STAGE_TILES == 1) consumer.release_stage();
     if (more) {
       if (!kAhead) even_x = consumer.take(even, 0);
-      even.convert(offsets, ring[0]);
+      convert(even, offsets, ring[0]);
     }
   }
   if (done < count) {

@@ -1,4 +1,5 @@
-// The tile of prefill_sm90a.cu: its constants, its shared memory, and the order in which tiles are taken.
+// The tile of prefill_sm90a.cu and fp8_sm90a.cu: its constants, its shared memory, and the order in which tiles are
+// taken.
 #pragma once
 
 #include <quern/async_copy.cuh>
@@ -10,6 +11,7 @@ namespace quern {
 namespace {
 
 constexpr uint32_t kX = QUERN_X_DTYPE;
+constexpr bool kFp8 = kX == kE4m3;
 constexpr int kGroups = WARPGROUPS;                     // consumers, each with a share of the rows
 constexpr int kBlocks = TILE_ROWS / (64 * WARPGROUPS);  // m64 blocks of a consumer
 constexpr int kWarpRows = 16 * kBlocks;                 // a warp's strips of 16 rows lie next to each other
@@ -21,12 +23,15 @@ static_assert(kBlocks * TILE_TOKENS <= 256, "sums stay in registers");
 static_assert(WARPGROUPS == 2 || WARPGROUPS == 3, "registers are shared out for these");
 static_assert(!HALF_TAIL || (CLUSTER_K == 1 && kBlocks == 1), "two loops of two blocks serialize wgmma (C7512)");
 
-// A stage is STAGE_TILES packed tiles along K.
+// A stage is STAGE_TILES packed tiles along K. A box of x_map has 128 bytes of every token: K of one packed tile, or of
+// two if X is E4M3.
+constexpr int kXBoxTiles = kFp8 ? 2 : 1;
+static_assert(STAGE_TILES % kXBoxTiles == 0, "stages are whole boxes");
 constexpr uint32_t kStripBytes = STAGE_TILES * kPackedTileBytes;
 constexpr uint32_t kWeightBytes = TILE_ROWS / kPackedTileRows * kStripBytes;
-constexpr uint32_t kXTileBytes = TILE_TOKENS * 128;
+constexpr uint32_t kXBoxBytes = TILE_TOKENS * 128;
 constexpr int kXBoxTokens = HALF_TAIL ? TILE_TOKENS / 2 : TILE_TOKENS;  // of x_map
-constexpr uint32_t kXBytes = STAGE_TILES * kXTileBytes;
+constexpr uint32_t kXBytes = STAGE_TILES / kXBoxTiles * kXBoxBytes;
 constexpr int kPackedTileWords = kPackedTileBytes / 8;  // elements of the weights' tensor map
 
 // Tiles begin at slot 0 of the ring, so that a loop that is unrolled over all slots knows their places: conversion
@@ -52,7 +57,9 @@ static_assert(CLUSTER_K == 1 || kReceiveAt + (CLUSTER_K - 1) * kShareBytes <= ST
 // Offsets in shared memory. The X ring begins at 0, since its swizzle needs 1024 bytes of alignment.
 constexpr uint32_t kWeightsAt = STAGES * kXBytes;
 constexpr uint32_t kStagingAt = kWeightsAt + STAGES * kWeightBytes;
-constexpr uint32_t kBarriersAt = kStagingAt + kStagingBytes;
+constexpr uint32_t kTokenScalesAt = kStagingAt + kStagingBytes;  // of E4M3 X: f32 [warp][TILE_TOKENS]
+constexpr uint32_t kTokenScalesBytes = kFp8 && CLUSTER_K == 1 ? kConsumers / 32 * TILE_TOKENS * 4 : 0;
+constexpr uint32_t kBarriersAt = kTokenScalesAt + kTokenScalesBytes;
 static_assert(kWeightBytes % 128 == 0 && 16 * STAGES + 8 * kChunks <= 256, "");
 
 struct Stages {
@@ -107,8 +114,14 @@ struct Work {
     whole = halves ? tiles - left : tiles;
     count = (whole - first + step - 1) / step + (halves && first < 2 * left ? 1 : 0);
     const int k_tiles = (p.k - 1) / kPackedTileK + 1;
-    k_begin = k_tiles * rank / CLUSTER_K;
-    k_count = k_tiles * (rank + 1) / CLUSTER_K - k_begin;
+    if constexpr (kXBoxTiles == 1) {
+      k_begin = k_tiles * rank / CLUSTER_K;
+      k_count = k_tiles * (rank + 1) / CLUSTER_K - k_begin;
+    } else {
+      const int k_boxes = (k_tiles + kXBoxTiles - 1) / kXBoxTiles;
+      k_begin = k_boxes * rank / CLUSTER_K * kXBoxTiles;
+      k_count = min(k_tiles, k_boxes * (rank + 1) / CLUSTER_K * kXBoxTiles) - k_begin;
+    }
   }
 
   __device__ __forceinline__ TilePlace place(int i) const {
@@ -120,6 +133,8 @@ struct Work {
     return half;
   }
 };
+
+using Sums = float[kBlocks][TILE_TOKENS / 2];
 
 // A barrier of the consumers alone.
 __device__ __forceinline__ void consumers_sync() { asm volatile("bar.sync 1, %0;" ::"n"(kConsumers) : "memory"); }

@@ -2,7 +2,9 @@
 // what decode_mxfp4() gives, through the very functions that the kernels use.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <random>
 #include <set>
 
@@ -173,6 +175,105 @@ TEST(PackedLayout, EveryScaleByteIsExactOrRefused) {
     }
     EXPECT_GT(refused, 0) << "a span that cannot be held must be told";
   }
+}
+
+// Row and column in 16 x 32 of byte `byte` of register `reg` of lane `lane`. PTX ISA, "Matrix Fragments for
+// mma.m16n8k32"; a warp's part of the A of wgmma.m64nNk32 is the same.
+std::pair<int, int> a_position_8bit(int lane, int reg, int byte) {
+  return {lane / 4 + (reg % 2 == 0 ? 0 : 8), lane % 4 * 4 + byte + (reg < 2 ? 0 : 16)};
+}
+
+double value_of_e5m2(uint32_t reg, int byte) {
+  return double{f32_from_f16(static_cast<uint16_t>((reg >> (8 * byte) & 0xffu) << 8))};
+}
+
+// The same of 8-bit operands: a tile is packed by packed_pair() and packed_scale_at(), and read as lanes do.
+TEST(PackedLayout, LanesFindTheirWeightsInATileOfE5m2) {
+  std::mt19937 random(7);
+  uint8_t codes[16][64], scales[16][2], tile[kPackedTileBytes];
+  PackedRow rows[16];
+  for (int row = 0; row < 16; ++row) {
+    for (uint8_t &code : codes[row]) code = random() & 15;
+    for (uint8_t &scale : scales[row]) scale = static_cast<uint8_t>(40 + 9 * row + random() % 26);
+    rows[row] = packed_row(kLayoutMma16E5m2, std::max(scales[row][0], scales[row][1]), false);
+    for (int block = 0; block < 2; ++block) tile[packed_scale_at(row, block)] = scales[row][block];
+  }
+  for (int lane = 0; lane < 32; ++lane) {
+    for (int word = 0; word < 4; ++word) {
+      uint8_t pairs[4];
+      for (int pair = 0; pair < 4; ++pair) {
+        const PackedPair place = packed_pair(kLayoutMma16E5m2, lane % 4, word, pair);
+        const uint8_t *row = codes[lane / 4 + 8 * place.half];
+        pairs[pair] = static_cast<uint8_t>(row[2 * place.byte] | row[2 * place.byte + 1] << 4);
+      }
+      const uint32_t bits = pack_word(kLayoutMma16E5m2, pairs);
+      std::memcpy(tile + 4 * (4 * lane + word), &bits, 4);
+    }
+  }
+  std::set<std::pair<int, int>> seen;
+  for (int lane = 0; lane < 32; ++lane) {
+    const int g = lane / 4;
+    uint32_t words[4], bytes;
+    std::memcpy(words, tile + 16 * lane, 16);
+    std::memcpy(&bytes, tile + kPackedTileScales + 4 * g, 4);
+    const uint32_t fields = packed_fields(bytes, packed_field_offsets(rows[g].field_offset, rows[g + 8].field_offset));
+    for (int block = 0; block < 2; ++block) {
+      uint32_t fragment[4];
+      packed_e5m2(words[2 * block], fields, 2 * block, fragment[0], fragment[2]);
+      packed_e5m2(words[2 * block + 1], fields, 2 * block + 1, fragment[1], fragment[3]);
+      for (int reg = 0; reg < 4; ++reg) {
+        for (int byte = 0; byte < 4; ++byte) {
+          const auto [row, column] = a_position_8bit(lane, reg, byte);
+          const int k = 32 * block + column;
+          EXPECT_EQ(value_of_e5m2(fragment[reg], byte) * double{rows[row].scale},
+                    std::ldexp(double{e2m1_to_f32(codes[row][k])}, scales[row][block] - 127));
+          seen.emplace(row, k);
+        }
+      }
+    }
+  }
+  EXPECT_EQ(seen.size(), 16u * 64u);
+}
+
+// Every scale byte in rows whose largest byte is any, beside any neighbour: held exactly or refused, and zeros are zero
+// even where the byte is none that the row holds.
+TEST(PackedLayout, EveryScaleByteIsExactInE5m2OrRefused) {
+  int refused = 0;
+  for (int largest = 0; largest < 255; ++largest) {
+    const PackedRow row = packed_row(kLayoutMma16E5m2, largest, false);
+    for (int byte = 0; byte < 256; ++byte) {
+      const int word = (largest + byte) % 4;
+      const uint32_t others = static_cast<uint32_t>(largest * 7 + byte * 13) * 2654435761u;  // of any kind
+      const uint32_t bytes = (others & ~(0xffu << (8 * word))) | static_cast<uint32_t>(byte) << (8 * word);
+      const int other = packed_row(kLayoutMma16E5m2, (largest * 3 + byte) % 255, false).field_offset;
+      const uint32_t offsets =
+          word % 2 == 0 ? packed_field_offsets(row.field_offset, other) : packed_field_offsets(other, row.field_offset);
+      const bool holds = byte <= largest && packed_holds(kLayoutMma16E5m2, byte, row.field_offset);
+      refused += byte <= largest && !holds;
+      for (int first_code = 0; first_code < 16; ++first_code) {
+        uint8_t pairs[4];
+        for (int pair = 0; pair < 4; ++pair) {
+          pairs[pair] = static_cast<uint8_t>((first_code + 2 * pair) % 16 | (first_code + 2 * pair + 1) % 16 << 4);
+        }
+        uint32_t registers[2];
+        packed_e5m2(pack_word(kLayoutMma16E5m2, pairs), packed_fields(bytes, offsets), word, registers[0],
+                    registers[1]);
+        for (int code = 0; code < 8; ++code) {
+          const uint32_t nibble = static_cast<uint32_t>((first_code + code) % 16);
+          const uint32_t operand = registers[code / 4] >> (8 * (code % 4)) & 0xffu;
+          if (nibble % 8 == 0) {
+            ASSERT_EQ(operand, nibble << 4) << largest << " " << byte;  // with its sign
+          } else if (holds) {
+            ASSERT_EQ(value_of_e5m2(operand, 0) * double{row.scale},
+                      std::ldexp(double{e2m1_to_f32(nibble)}, byte - 127))
+                << largest << " " << byte << " " << nibble;
+          }
+        }
+      }
+      ASSERT_TRUE(byte > largest || holds == (largest - byte <= 26));
+    }
+  }
+  EXPECT_GT(refused, 0);
 }
 
 TEST(PackedLayout, SpansThatAreHeld) {

@@ -32,6 +32,13 @@ QUERN_HOST_DEVICE uint8_t e4m3_from_f32(float value) {
   return static_cast<uint8_t>(sign | (f32_bits(lifted) & 0xffu));
 }
 
+// An element of a row with this scale. Processors differ in the sign of a NaN that a division makes: it is x's here.
+QUERN_HOST_DEVICE uint8_t e4m3_quotient(float x, float scale) {
+  const float quotient = x / scale;
+  if (quotient != quotient) return static_cast<uint8_t>((f32_bits(x) >> 24 & 0x80u) | 0x7fu);
+  return e4m3_from_f32(quotient);
+}
+
 QUERN_HOST_DEVICE float f32_from_e4m3(uint8_t bits) {
   const uint32_t sign = (bits & 0x80u) << 24;
   const uint32_t magnitude = bits & 0x7fu;

@@ -1,6 +1,9 @@
 // A word of a packed tensor to the A fragment of m16n8k16: nine integer instructions bring the pairs' bits to their
 // places in bf16 (eleven in f16), four multiplies apply the scales. packed_layout.h says which bit stands where.
 //
+// For E5M2 a word gives half a fragment of m16n8k32 instead: two permutations of bytes look its codes up in a table
+// that three instructions make, and five more place selectors and signs.
+//
 // bf16: sign at bit 15, magnitude at bits 8 to 6, which is E2M1 * 2^-126 exactly (code 1 is subnormal, and the multiply
 // keeps it). f16: magnitude at bits 11 to 9, which is E2M1 * 2^-14. Must not be compiled with flush-to-zero.
 #pragma once
@@ -8,6 +11,23 @@
 #include <quern/packed_layout.h>
 
 namespace quern {
+
+// Of bytes 0 to 3 of `low`, then of `high`, those that the four lower nibbles of `selectors` name. Their top bits must
+// be 0: __byte_perm() would clear them.
+QUERN_HOST_DEVICE uint32_t permute_bytes(uint32_t low, uint32_t high, uint32_t selectors) {
+#if defined(__CUDA_ARCH__)
+  uint32_t result;
+  asm("prmt.b32 %0, %1, %2, %3;" : "=r"(result) : "r"(low), "r"(high), "r"(selectors));
+  return result;
+#else
+  const uint64_t bytes = uint64_t{high} << 32 | low;
+  uint32_t result = 0;
+  for (int i = 0; i < 4; ++i) {
+    result |= static_cast<uint32_t>(bytes >> (8 * (selectors >> (4 * i) & 7u)) & 0xffu) << (8 * i);
+  }
+  return result;
+#endif
+}
 
 QUERN_HOST_DEVICE uint32_t rotate_left(uint32_t x, uint32_t bits) { return x << bits | x >> (32u - bits); }
 
@@ -69,6 +89,36 @@ QUERN_HOST_DEVICE uint32_t packed_scales(uint32_t bytes, int block, uint32_t off
   if constexpr (kDtype == kBf16) return both * 128u + offset;
   // A byte of 255 stays within its half; its row becomes NaN in the end.
   return add_clamped_to_f16_field(both, offset) << 10;
+}
+
+// e5m2: a table of the row's and block's eight magnitudes as bytes of E5M2, 0 and then 4 field + {0, 4, 6, 8, 10, 12,
+// 14} for field = byte + field_offset, is looked up by byte permutations.
+//
+// What turns a lane's four scale bytes, of rows g and g + 8 of both blocks, into fields: four times the offsets.
+QUERN_HOST_DEVICE uint32_t packed_field_offsets(int field_offset_low, int field_offset_high) {
+  const uint32_t low = static_cast<uint32_t>(field_offset_low), high = static_cast<uint32_t>(field_offset_high);
+  return (low << 2 & 0xffu) * 0x00010001u + (high << 2 & 0xffu) * 0x01000100u;
+}
+
+// Four times the fields, modulo 256. What one byte carries into the next is masked off, as its two low bits are free.
+QUERN_HOST_DEVICE uint32_t packed_fields(uint32_t bytes, uint32_t offsets) {
+  uint32_t low_bits = bytes & 0x3f3f3f3fu;
+#if defined(__CUDA_ARCH__)
+  asm("" : "+r"(low_bits));  // a shift and addition at once, not a shift before the mask
+#endif
+  return ((low_bits << 2) + offsets) & 0xfcfcfcfcu;
+}
+
+// Word `word` of a lane's four to two registers of the A fragment of block word / 2, both of row g (word % 2 = 0) or
+// g + 8: `first` has k = 4 t to 4 t + 3 of the block's 32, `second` the same behind 16. Code 0 is 0 whatever the field;
+// a field that is not 1 to 27, of a block of zeros or of a row with NaN, makes magnitudes of any value, the sign bit
+// too.
+QUERN_HOST_DEVICE void packed_e5m2(uint32_t x, uint32_t fields, int word, uint32_t &first, uint32_t &second) {
+  const uint32_t field = permute_bytes(fields, 0, 0x1111u * static_cast<uint32_t>(word));  // in all four bytes
+  const uint32_t low = (field << 8) + 0x06040000u, high = field + 0x0e0c0a08u;
+  const uint32_t magnitudes = x & 0x77777777u;
+  first = permute_bytes(low, high, magnitudes) | (x & 0x80808080u);
+  second = permute_bytes(low, high, magnitudes >> 16) | (x << 4 & 0x80808080u);
 }
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900

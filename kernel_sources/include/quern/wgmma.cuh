@@ -1,8 +1,9 @@
-// wgmma.mma_async m64nNk16 with A from registers and B from shared memory, f32 accumulation (sm_90a; PTX ISA,
-// "Asynchronous warpgroup level matrix instructions"). In quern the weights are A and the tokens are B.
+// wgmma.mma_async m64nNk16, or m64nNk32 of E5M2 and E4M3, with A from registers and B from shared memory, f32
+// accumulation (sm_90a; PTX ISA, "Asynchronous warpgroup level matrix instructions"). In quern the weights are A and
+// the tokens are B.
 //
 // Lane L = 4 g + t of warp w of the warpgroup holds of A the rows 16 w + g and 16 w + g + 8, as in m16n8k16
-// (mma_sync.cuh), and of the sums, for every eight tokens j:
+// (mma_sync.cuh) or m16n8k32, and of the sums, for every eight tokens j:
 //   sums[4 j], sums[4 j + 1]       row 16 w + g,      tokens 8 j + 2 t and 8 j + 2 t + 1
 //   sums[4 j + 2], sums[4 j + 3]   row 16 w + g + 8,  the same tokens
 //
@@ -35,13 +36,14 @@ __device__ __forceinline__ void wgmma_hold(float (&sums)[kCount]) {
 
 // Matrix descriptor of a K-major tile whose rows of 128 bytes are swizzled by 128 bytes, as a tensor map with
 // SWIZZLE_128B writes it: groups of eight rows are 1024 bytes apart. The tile is 1024-byte aligned; a step of 16
-// elements along K adds 32 bytes to the address, which is kWgmmaStepK16 here.
+// elements along K (of 8 bits: 32) adds 32 bytes to the address, which is kWgmmaStepK16 here.
 constexpr uint64_t kWgmmaStepK16 = 32 >> 4;
 __device__ __forceinline__ uint64_t wgmma_descriptor_128b(uint32_t shared) {
   return static_cast<uint64_t>((shared & 0x3ffffu) >> 4) | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62;
 }
 
-// sums = A * B, plus sums if `accumulate`. Only the N that are listed below exist.
+// sums = A * B, plus sums if `accumulate`. kDtype is that of the tokens; with E4M3 A is E5M2. Only the N that are
+// listed below exist.
 template <uint32_t kDtype, int kTokens>
 struct Wgmma;
 
@@ -60,8 +62,9 @@ struct Wgmma;
   QUERN_WGMMA_TEXT_128 ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79"
 #define QUERN_WGMMA_TEXT_192 \
   QUERN_WGMMA_TEXT_160 ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
-#define QUERN_WGMMA_TEXT_256 \
-  QUERN_WGMMA_TEXT_192 ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, " \
+#define QUERN_WGMMA_TEXT_256                                                                 \
+  QUERN_WGMMA_TEXT_192                                                                       \
+  ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, " \
   "%111, %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
 
 #define QUERN_WGMMA_4(i) "+f"(sums[i]), "+f"(sums[i + 1]), "+f"(sums[i + 2]), "+f"(sums[i + 3])
@@ -80,21 +83,21 @@ struct Wgmma;
 #define QUERN_WGMMA_SUMS_192 QUERN_WGMMA_SUMS_160, QUERN_WGMMA_16(80)
 #define QUERN_WGMMA_SUMS_256 QUERN_WGMMA_SUMS_192, QUERN_WGMMA_16(96), QUERN_WGMMA_16(112)
 
-#define QUERN_WGMMA_ONE(dtype, type, n, a0, a1, a2, a3, b, flag)                                                  \
-  template <>                                                                                                     \
-  struct Wgmma<dtype, n> {                                                                                        \
+#define QUERN_WGMMA_ONE(dtype, type, n, a0, a1, a2, a3, b, flag, major)                                            \
+  template <>                                                                                                      \
+  struct Wgmma<dtype, n> {                                                                                         \
     static __device__ __forceinline__ void multiply(float (&sums)[n / 2], const uint32_t (&a)[4], uint64_t tokens, \
-                                                    uint32_t accumulate) {                                        \
-      asm volatile("{.reg .pred p; setp.ne.u32 p, " flag ", 0; wgmma.mma_async.sync.aligned.m64n" #n              \
-                   "k16.f32." type "." type " {" QUERN_WGMMA_TEXT_##n "}, {" a0 ", " a1 ", " a2 ", " a3 "}, " b    \
-                   ", p, 1, 1, 0;}"                                                                               \
-                   : QUERN_WGMMA_SUMS_##n                                                                         \
-                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(tokens), "r"(accumulate));                   \
-    }                                                                                                             \
+                                                    uint32_t accumulate) {                                         \
+      asm volatile("{.reg .pred p; setp.ne.u32 p, " flag ", 0; wgmma.mma_async.sync.aligned.m64n" #n type          \
+                   " {" QUERN_WGMMA_TEXT_##n "}, {" a0 ", " a1 ", " a2 ", " a3 "}, " b ", p, 1, 1" major ";}"      \
+                   : QUERN_WGMMA_SUMS_##n                                                                          \
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(tokens), "r"(accumulate));                    \
+    }                                                                                                              \
   };
-#define QUERN_WGMMA(n, a0, a1, a2, a3, b, flag)                      \
-  QUERN_WGMMA_ONE(kBf16, "bf16", n, a0, a1, a2, a3, b, flag)         \
-  QUERN_WGMMA_ONE(kF16, "f16", n, a0, a1, a2, a3, b, flag)
+#define QUERN_WGMMA(n, a0, a1, a2, a3, b, flag)                                  \
+  QUERN_WGMMA_ONE(kBf16, "k16.f32.bf16.bf16", n, a0, a1, a2, a3, b, flag, ", 0") \
+  QUERN_WGMMA_ONE(kF16, "k16.f32.f16.f16", n, a0, a1, a2, a3, b, flag, ", 0")    \
+  QUERN_WGMMA_ONE(kE4m3, "k32.f32.e5m2.e4m3", n, a0, a1, a2, a3, b, flag, "")
 
 QUERN_WGMMA(8, "%4", "%5", "%6", "%7", "%8", "%9")
 QUERN_WGMMA(16, "%8", "%9", "%10", "%11", "%12", "%13")

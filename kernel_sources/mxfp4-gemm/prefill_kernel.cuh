@@ -1,0 +1,235 @@
+// The kernel of prefill_sm90a.cu and fp8_sm90a.cu, which say what it does. Before it they include their main loop
+// (prefill_multiply.cuh or fp8_multiply.cuh) and say how many registers each kind of thread gets.
+#pragma once
+
+#include "prefill_cluster.cuh"
+
+namespace quern {
+namespace {
+
+// Stages whose weights are asked for before an earlier kernel has ended, X after it. More would delay the first X where
+// it has ended already.
+constexpr int kEarlyStages = STAGES < 2 ? STAGES : 2;
+
+// The thread that copies W and X in.
+__device__ __forceinline__ void produce(const Work &work, Stages stages, const TensorMap &x_map,
+                                        const TensorMap &w_map) {
+  const int tile_stages = (work.k_count + STAGE_TILES - 1) / STAGE_TILES;
+  const auto load_weights = [&](const TilePlace &place, int stage, uint32_t slot) {
+    const int k = stage * STAGE_TILES;
+    const int x_tiles = min(STAGE_TILES, work.k_count - k);
+    mbarrier_arrive_expect(stages.full(slot),
+                           kWeightBytes + (x_tiles + kXBoxTiles - 1) / kXBoxTiles * place.tokens * 128);
+    tensor_copy(stages.weights(slot), w_map, (work.k_begin + k) * kPackedTileWords, place.row / kPackedTileRows,
+                stages.full(slot));
+  };
+  int early = 0;
+  if (work.count > 0) {
+    const TilePlace place = work.place(0);
+    for (; early < min(kEarlyStages, tile_stages); ++early) load_weights(place, early, early);
+  }
+  wait_for_earlier_kernels();
+  uint32_t slot = 0, parities = ~0u;  // of each slot's next empty phase
+  for (int i = 0; i < work.count; ++i) {
+    const TilePlace place = work.place(i);
+    if (kFixedSlots) slot = 0;
+    for (int stage = 0; stage < tile_stages; ++stage) {
+      if (early > 0) {
+        --early;
+      } else {
+        mbarrier_wait(stages.empty(slot), parities >> slot & 1u);
+        load_weights(place, stage, slot);
+      }
+      parities ^= 1u << slot;
+#pragma unroll
+      for (int tile = 0; tile < STAGE_TILES; tile += kXBoxTiles) {
+        const int k = stage * STAGE_TILES + tile;
+        if (k >= work.k_count) continue;
+        for (int token = 0; token < place.tokens; token += kXBoxTokens) {
+          tensor_copy(stages.x(slot) + tile / kXBoxTiles * kXBoxBytes + token * 128, x_map,
+                      (work.k_begin + k) * (kPackedTileK / kXBoxTiles), place.token + token, stages.full(slot));
+        }
+      }
+      slot = slot + 1 == STAGES ? 0 : slot + 1;
+    }
+  }
+}
+
+// One of kStorers threads that hand finished tiles of plain Y to the copy engine while the consumers multiply the next.
+__device__ __forceinline__ void store_tiles(const GemmParams &p, const Work &work, Stages stages, int storer) {
+  wait_for_earlier_kernels();
+  uint32_t parity = 0;
+  for (int i = 0; i + 1 < work.count; ++i) {
+    mbarrier_wait(stages.staged(), parity);
+    parity ^= 1u;
+    store_plain(p, stages.base + kStagingAt, work.place(i), storer, kStorers);
+    mbarrier_arrive(stages.stored());
+  }
+  asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+}
+
+// The field offsets of a lane's rows g and g + 8 of every strip. Strips that do not exist have another's: their codes
+// are zeros.
+struct FieldOffsets {
+  int offset[2 * kBlocks];
+
+  __device__ __forceinline__ void load(const GemmParams &p, int row) {
+    const PackedRow *rows = reinterpret_cast<const PackedRow *>(p.scales);
+#pragma unroll
+    for (int i = 0; i < 2 * kBlocks; ++i) offset[i] = rows[min(row + 8 * i, p.n - 1)].field_offset;
+  }
+};
+
+// What a consumer thread has for all tiles.
+struct ConsumerThread {
+  int thread, lane, warp;
+  uint8_t *memory;
+  Consumer consumer;
+  FieldOffsets fields;  // of the next tile
+
+  __device__ __forceinline__ int row_in_tile() const { return warp * kWarpRows + lane / 4; }
+};
+
+// A tile of the CTA's own. The next tile's field offsets come while this one's sums are written.
+template <int kTokens>
+__device__ __forceinline__ void finish_tile(const GemmParams &p, const Work &work, const Output &out, Stages stages,
+                                            ConsumerThread &self, int i, Sums &sums) {
+  const TilePlace place = work.place(i);
+  const bool last = i + 1 == work.count;
+  if constexpr (kFp8) load_token_scales(p, stages.base + kTokenScalesAt, place.token, self.warp, self.lane);
+  ScaleOffsets offsets;
+  scale_offsets(self.fields.offset, offsets);
+  multiply_tile<kTokens>(self.consumer, offsets, work.k_count, sums);
+  if (!last) self.fields.load(p, work.place(i + 1).row + self.row_in_tile());
+  finish_multiply(self.consumer, sums);
+  const TokenScales scales(self.memory + kTokenScalesAt, self.warp, self.lane);
+  if constexpr (kFp8) scales.wait();
+  if (out.plain) {
+    mbarrier_wait(stages.stored(), (i & 1) ^ 1u);  // of the tile before
+    PlainTerms terms;                              // near by: the scales came with the field offsets
+    terms.load(p, place.row + self.row_in_tile());
+    const uint32_t at = stages.base + kStagingAt + 2 * self.warp * kWarpRows;
+    if constexpr (kFp8) {
+      if (p.y_dtype == kBf16) {
+        stage_plain<kTokens, kBf16>(terms, p.alpha, sums, scales, at, self.lane);
+      } else {
+        stage_plain<kTokens, kF16>(terms, p.alpha, sums, scales, at, self.lane);
+      }
+    } else {
+      stage_plain<kTokens, kX>(terms, p.alpha, sums, scales, at, self.lane);
+    }
+    if (!last) {
+      asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+      __syncwarp();
+      if (self.lane == 0) mbarrier_arrive(stages.staged());
+    } else {
+      consumers_sync();
+      wait_for_earlier_kernels();
+      copy_plain(p, self.memory + kStagingAt, place, self.thread);
+    }
+  } else {
+    wait_for_earlier_kernels();
+    write_sums<kTokens>(p, out, sums, scales, reinterpret_cast<float *>(self.memory + kStagingAt), place.row,
+                        place.token, self.warp, self.lane);
+  }
+}
+
+// The cluster's tile.
+__device__ __forceinline__ void finish_shared_tile(const GemmParams &p, const Work &work, const Output &out,
+                                                   Stages stages, ConsumerThread &self, int rank, Sums &sums) {
+  const TilePlace place = work.place(0);
+  if (work.k_count > 0) {
+    ScaleOffsets offsets;
+    scale_offsets(self.fields.offset, offsets);
+    multiply_tile<TILE_TOKENS>(self.consumer, offsets, work.k_count, sums);
+    finish_multiply(self.consumer, sums);
+  } else {
+#pragma unroll
+    for (int i = 0; i < kBlocks * TILE_TOKENS / 2; ++i) sums[i / (TILE_TOKENS / 2)][i % (TILE_TOKENS / 2)] = 0.0f;
+  }
+  FourTerms terms;
+  terms.load(p, place.row + self.thread % (TILE_ROWS / 4) * 4);
+  const SharedTile shared{rank, min(TILE_TOKENS, p.m - place.token)};
+  if (self.thread == 0) shared.expect(stages);
+  consumers_sync();  // all have read the stages, which the sums now overwrite
+  cluster_arrive();
+  stage_sums(sums, reinterpret_cast<float *>(self.memory), self.warp * kWarpRows, self.lane);
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+  consumers_sync();
+  cluster_wait();  // all CTAs can receive
+  if (self.thread == 0) shared.send(stages);
+  __syncwarp();
+  wait_for_earlier_kernels();
+  shared.write(p, out, terms, stages, place.row, place.token, self.thread);
+}
+
+__device__ __forceinline__ void consume(const GemmParams &p, const Work &work, Stages stages, uint8_t *memory,
+                                        int rank) {
+  const int thread = static_cast<int>(threadIdx.x);
+  const int warp = __shfl_sync(0xffffffffu, thread / 32, 0);  // known to be the same for a warp
+  const int lane = thread % 32;
+  ConsumerThread self{
+      thread, lane, warp, memory, {stages, static_cast<uint32_t>(warp * kBlocks) * kStripBytes, lane, {}, {}, 0}, {}};
+  const Output out(p);
+  Sums sums;
+  if (work.count > 0) self.fields.load(p, work.place(0).row + self.row_in_tile());
+  if constexpr (CLUSTER_K > 1) {
+    finish_shared_tile(p, work, out, stages, self, rank, sums);
+  } else {
+    for (int i = 0; i < work.count; ++i) {
+      if (HALF_TAIL && work.first + i * work.step >= work.whole) {
+        finish_tile<TILE_TOKENS / (HALF_TAIL ? 2 : 1)>(p, work, out, stages, self, i, sums);
+      } else {
+        finish_tile<TILE_TOKENS>(p, work, out, stages, self, i, sums);
+      }
+    }
+  }
+}
+
+__device__ __forceinline__ void multiply_packed(const GemmParams &p, const TensorMap &x_map, const TensorMap &w_map) {
+  extern __shared__ __align__(1024) uint8_t memory[];
+  const Stages stages{shared_address(memory)};
+  const int rank = CLUSTER_K > 1 ? static_cast<int>(cluster_rank()) : 0;
+  const Work work(p, rank);
+  if (threadIdx.x == kConsumers) {
+    tensor_map_prefetch(x_map);
+    tensor_map_prefetch(w_map);
+    for (int slot = 0; slot < STAGES; ++slot) {
+      mbarrier_init(stages.full(slot), 1);
+      mbarrier_init(stages.empty(slot), kConsumers / 32);
+    }
+    if (CLUSTER_K > 1) {
+      for (int chunk = 0; chunk < kChunks; ++chunk) mbarrier_init(stages.received(chunk), 1);
+    } else {
+      mbarrier_init(stages.staged(), kConsumers / 32);
+      mbarrier_init(stages.stored(), kStorers);
+    }
+    mbarrier_init_fence();
+  }
+  __syncthreads();
+  let_later_kernels_start();
+  if (threadIdx.x / 128 == kGroups) {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kProducerRegisters));
+    if (threadIdx.x == kConsumers) produce(work, stages, x_map, w_map);
+    const int storer = (static_cast<int>(threadIdx.x) - kConsumers) / 32 - 1;
+    if (CLUSTER_K == 1 && storer >= 0 && threadIdx.x % 32 == 0 && Output(p).plain) {
+      store_tiles(p, work, stages, storer);
+    }
+    if (CLUSTER_K > 1) {
+      __syncwarp();
+      cluster_arrive();
+      cluster_wait();
+    }
+  } else {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kConsumerRegisters));
+    consume(p, work, stages, memory, rank);
+  }
+  if (CLUSTER_K > 1) {  // a CTA's shared memory stays until its parts have arrived
+    __syncwarp();
+    cluster_arrive();
+    cluster_wait();
+  }
+}
+
+}  // namespace
+}  // namespace quern
