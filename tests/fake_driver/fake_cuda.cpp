@@ -223,6 +223,7 @@ FAKE cuLaunchKernelEx(const LaunchConfig *config, Function function, void **para
   FAIL_IF_ASKED(cuLaunchKernelEx);
   if (current == nullptr) return 201;
   ++state.launches;
+  state.before_last = state.last;
   const auto *kernel = reinterpret_cast<CUkern_st *>(function);
   FakeLaunch &last = state.last;
   const unsigned grid[3] = {config->grid_x, config->grid_y, config->grid_z};
