@@ -405,16 +405,19 @@ typedef struct quern_quantize_args {
  *      scales[r] = max(largest |src[r, j]| over j / 448, 2^-126)    in f32, NaN left out
  *      dst[r, j] = src[r, j] / scales[r]                            divided in f32, then rounded to the nearest E4M3
  *                                                                   (ties to even), at most 448
+ *
  * Both divisions round as IEEE 754 says, and nothing is flushed to zero, so every device gives the same bytes. NaN
  * stays NaN, its sign excepted. Infinity makes its row's scale infinite and itself NaN, so that every product of the
- * row is NaN. A row of zeros has the scale 2^-126. A row depends on itself alone. vLLM's
- * dynamic_per_token_scaled_fp8_quant without a scale_ub does the same arithmetic, but with a scale of at least 1 / (448
- * * 512), which matters for rows whose largest magnitude is below 1/512; and NaN and infinity become 448 there.
- * torchao's rows (float8, AXISWISE) multiply by a factor 448 / max(largest, 1e-12), taken in f64 and rounded to f32,
- * and saturate: elements may come out as the neighbouring E4M3, and the scale is that factor's reciprocal. May read the
- * cache, compile, load, synchronise: not for capture. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_UNSUPPORTED,
- * QUERN_NOT_FOUND (kernel), QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_CUDA_ERROR,
- * QUERN_OUT_OF_MEMORY. Since 0.1. */
+ * row is NaN. A row of zeros has the scale 2^-126. A row depends on itself alone.
+ *
+ * Beside others: vLLM's dynamic_per_token_scaled_fp8_quant without a scale_ub does the same arithmetic, but its scale
+ * is at least 1/229376, which tells in rows whose largest magnitude is below 1/512; and NaN and infinity become 448
+ * there. torchao's rows (float8, AXISWISE) multiply by a factor 448 / max(largest, 1e-12), taken in f64 and rounded to
+ * f32, and saturate: an element may come out as the neighbouring E4M3, and the scale is that factor's reciprocal.
+ *
+ * May read the cache, compile, load, synchronise: not for capture. Returns QUERN_OK, QUERN_INVALID_ARGUMENT,
+ * QUERN_UNSUPPORTED, QUERN_NOT_FOUND (kernel), QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED,
+ * QUERN_CUDA_ERROR, QUERN_OUT_OF_MEMORY. Since 0.1. */
 QUERN_API quern_status quern_quantize_plan(quern_device *device, const quern_quantize_desc *desc, quern_plan **plan);
 
 /* Run it. Capture-safe; no lock, no allocation. Returns as quern_dequantize_run(). Since 0.1. */
@@ -500,7 +503,7 @@ typedef enum quern_activation {
  * largest term of each step and drop the rest, towards zero. ABI: never renumbered. */
 typedef enum quern_accumulation {
   QUERN_ACCUMULATION_PROMOTED = 0, /* their sums are added up in f32 every few hundred K */
-  QUERN_ACCUMULATION_FAST = 1,     /* they sum all of K: up to a tenth faster, much less exact; see quern_gemm_plan() */
+  QUERN_ACCUMULATION_FAST = 1,     /* they sum all of K: faster, and much less exact; see quern_gemm_plan() */
   QUERN_ACCUMULATION_MAX_ENUM = 0x7fffffff
 } quern_accumulation;
 
@@ -565,20 +568,22 @@ typedef struct quern_gemm_args {
  * last place of ref in y_dtype, wherever that sum is finite in f32; with an activation 1e-5 of its argument more. The
  * same bits from run to run. NaN and infinity in X and W propagate as in IEEE arithmetic.
  *
- * With layout MMA16_E5M2 ("W4A8", for Hopper's FP8 tensor cores) X is E4M3 and x_scales: as quern_quantize_run() leaves
- * them, x_dtype E4M3, or x_dtype bf16 or f16, and each run quantizes X itself, to the bit as quern_quantize_run() does.
- * Then a run is two kernels, and the plan's workspace holds what is between them: m * k bytes and m scales, each
- * rounded up to 256 bytes; of the two only the first waits for the kernel before, unless overlap is set. The sum over k
- * of E4M3 times W is multiplied by the row's scale, then by alpha. It must be finite in f32 itself: it is not scaled
- * before. W4A8 is asked for by this layout alone, and costs accuracy twice:
- *  - X is rounded to E4M3: 2.6 % of an element's size, root mean square; elements below 2^-9 of their row's scale are
- * 0.
- *  - The sums, against f64 on the quantized X, relative, in the Frobenius norm, before y is rounded:
- *      PROMOTED  at most 3e-4 for data around zero; at most 8e-4 measured where all terms have one sign
- *      FAST      at most 2e-3 for data around zero and K to 4096, 5e-3 to 16384. It drops bits towards zero at every
- *                step, so where the terms have one sign the sum falls short by up to 3.5 % at K = 2880 and 18 % at
- *                K = 14336 (measured on H200)
- *    On the CPU both are sums in f32, exact as above.
+ * With layout MMA16_E5M2 ("W4A8", for Hopper's FP8 tensor cores) X is E4M3 with x_scales, as quern_quantize_run()
+ * leaves them: those of the host where x_dtype is E4M3; where it is bf16 or f16, each run quantizes X itself, to the
+ * same bits. Then a run is two kernels, and the plan's workspace holds what goes between them: m * k bytes and m
+ * scales, each rounded up to 256 bytes. The second begins while the first ends; the first begins while the kernel
+ * before ends only if overlap is set. The sum over k of E4M3 times W is multiplied by the row's scale, then by alpha,
+ * and must be finite in f32 before.
+ *
+ * W4A8 is asked for by this layout alone, and costs accuracy twice. First, X is rounded to E4M3: by 2.6 % of an
+ * element's size, root mean square, and what is not above 2^-10 of its row's scale becomes 0. Second, the sums, against
+ * f64 on the quantized X, relative, in the Frobenius norm, before y is rounded:
+ *      PROMOTED  at most 3e-4 for data around zero; where all terms have one sign 8e-4 was measured on H200, with sums
+ *                over 256 of K promoted
+ *      FAST      at most 2e-3 for data around zero and K up to 4096, 5e-3 up to 16384. Bits are dropped towards zero
+ *                at every step, so where the terms have one sign the sum falls short: by 3.5 % at K = 2880 and 18 % at
+ *                K = 14336, measured on H200
+ * On the CPU both are sums in f32, with the error stated above.
  *
  * Returns as quern_dequantize_plan(). Since 0.1. */
 QUERN_API quern_status quern_gemm_plan(quern_device *device, const quern_gemm_desc *desc, quern_plan **plan);
