@@ -18,6 +18,7 @@ namespace quern::cli {
 // What is told beside the times.
 struct BenchFacts {
   std::string operation, dtype;
+  std::string x_dtype, w4a8;  // of a GEMM with E4M3 products: what X is given in, and how they are summed; else ""
   std::string device, model, arch;
   std::string driver;  // the CUDA it supports; "" on the CPU
   std::string date, version;
@@ -27,6 +28,9 @@ struct BenchFacts {
   std::string cublas, cublas_missing;  // its version, or why it is not compared
   std::vector<std::string> notes;      // what a reader must know to read the times
 };
+
+// Bytes of an element of X.
+inline size_t x_bytes(const BenchFacts &facts) { return facts.x_dtype == "e4m3" ? 1 : 2; }
 
 class Bench {
  public:

@@ -38,7 +38,8 @@ std::vector<std::byte> random_normal(int64_t count, quern_dtype dtype) {
   const size_t element = dtype_bytes(dtype), total = static_cast<size_t>(count) * element;
   std::vector<std::byte> values(total);
   for (int64_t i = 0; i < std::min(count, kPeriod); ++i) {
-    store(round_to(normal(generator), dtype), values.data(), i, dtype);
+    const double factor = dtype == QUERN_DTYPE_E4M3 ? 1 / static_cast<double>(kE4m3BenchScale) : 1;
+    store(round_to(factor * normal(generator), dtype), values.data(), i, dtype);
   }
   for (size_t filled = static_cast<size_t>(kPeriod) * element; filled < total;) {
     const size_t more = std::min(filled, total - filled);
@@ -46,6 +47,15 @@ std::vector<std::byte> random_normal(int64_t count, quern_dtype dtype) {
     filled += more;
   }
   return values;
+}
+
+std::vector<std::byte> widen_e4m3(const std::vector<std::byte> &codes, quern_dtype dtype) {
+  std::vector<std::byte> wide(codes.size() * dtype_bytes(dtype));
+  for (size_t i = 0; i < codes.size(); ++i) {
+    const auto at = static_cast<int64_t>(i);
+    store(load(codes.data(), at, QUERN_DTYPE_E4M3) * static_cast<double>(kE4m3BenchScale), wide.data(), at, dtype);
+  }
+  return wide;
 }
 
 }  // namespace quern::cli

@@ -50,7 +50,7 @@ std::vector<DequantizeRequest> make_requests(Bench &bench, const BenchDequantize
 }
 
 // Weights and results rotate together, so that neither stays in a cache.
-DequantizePoint measure(Bench &bench, const DequantizeRequest &request, std::vector<std::string> &notes) {
+ConversionPoint measure(Bench &bench, const DequantizeRequest &request, std::vector<std::string> &notes) {
   const host::Device &device = bench.device();
   const BenchShape &shape = request.shape;
   BenchClock &clock = bench.clock();
@@ -108,7 +108,7 @@ ExitCode run_bench_dequantize(const GlobalOptions &global, const BenchDequantize
   bench.progress().step("measure the roofs");
   facts.roofs.bytes = bench.clock().copy_rate(bench.repeat());
   facts.roofs.memory = "copy";
-  std::vector<DequantizePoint> points;
+  std::vector<ConversionPoint> points;
   for (const DequantizeRequest &request : requests) {
     check_interrupt();
     bench.progress().step(text("measure ", request.shape.size(), " to ", request.dtype));
@@ -116,9 +116,9 @@ ExitCode run_bench_dequantize(const GlobalOptions &global, const BenchDequantize
   }
   bench.progress().clear();
   if (global.json) {
-    print_json(dequantize_json(facts, points));
+    print_json(conversion_json(facts, points, /*to_dtype=*/true));
   } else {
-    print(dequantize_text(facts, points));
+    print(conversion_text(facts, points, /*to_dtype=*/true));
   }
   return kDone;
 }

@@ -33,17 +33,6 @@ quern_layout layout_of(const std::string &name, const host::Device &device, cons
   return layout;
 }
 
-const char *layout_name(quern_layout layout) {
-  switch (layout) {
-    case QUERN_LAYOUT_MMA16_BF16:
-      return "mma16_bf16";
-    case QUERN_LAYOUT_MMA16_F16:
-      return "mma16_f16";
-    default:
-      return "canonical";
-  }
-}
-
 // All plans before the first measurement, so that what is refused is refused at once.
 std::vector<GemmRequest> make_requests(Bench &bench, const BenchGemmOptions &options,
                                        const std::vector<BenchShape> &shapes, std::vector<std::string> &notes) {
@@ -59,7 +48,13 @@ std::vector<GemmRequest> make_requests(Bench &bench, const BenchGemmOptions &opt
     desc.k = shape.k;
     desc.kernel = options.kernel.empty() ? nullptr : options.kernel.c_str();
     desc.overlap = bench.on_cuda() ? 1 : 0;  // W never comes from the run before
-    desc.layout = layout_of(options.layout, bench.device(), desc);
+    if (options.w4a8.empty()) {
+      desc.layout = layout_of(options.layout, bench.device(), desc);
+    } else {
+      if (!options.with_quantize) desc.x_dtype = QUERN_DTYPE_E4M3;
+      desc.layout = QUERN_LAYOUT_MMA16_E5M2;
+      desc.accumulation = accumulation(options.w4a8);
+    }
     host::Plan plan = host::Plan::gemm(bench.device(), desc);
     ServedSizes served(plan);
     std::vector<int64_t> served_sizes = served.select(sizes, shape.name, notes);
@@ -96,7 +91,8 @@ double compute_rate(Bench &bench, const Cublas &cublas, quern_dtype dtype, int64
   return 2 * static_cast<double>(side) * static_cast<double>(side) * static_cast<double>(side) / us;
 }
 
-Roofs measure_roofs(Bench &bench, const Cublas *cublas, const std::string &dtype_name) {
+// fp8: tensor cores multiply FP8 at twice the rate of 16 bits, and so is the roof taken.
+Roofs measure_roofs(Bench &bench, const Cublas *cublas, const std::string &dtype_name, bool fp8) {
   constexpr int64_t kSide = 8192;
   Roofs roofs;
   bench.progress().step("measure the roofs");
@@ -107,8 +103,8 @@ Roofs measure_roofs(Bench &bench, const Cublas *cublas, const std::string &dtype
     roofs.memory = "copy";
   }
   if (cublas != nullptr) {
-    roofs.flops = compute_rate(bench, *cublas, dtype(dtype_name), kSide);
-    roofs.compute = text("cuBLAS ", dtype_name, " ", kSide, "x", kSide, "x", kSide);
+    roofs.flops = (fp8 ? 2 : 1) * compute_rate(bench, *cublas, dtype(dtype_name), kSide);
+    roofs.compute = text(fp8 ? "twice " : "", "cuBLAS ", dtype_name, " ", kSide, "x", kSide, "x", kSide);
   }
   return roofs;
 }
@@ -118,6 +114,8 @@ Roofs measure_roofs(Bench &bench, const Cublas *cublas, const std::string &dtype
 ExitCode run_bench_gemm(const GlobalOptions &global, const BenchGemmOptions &options) {
   const std::vector<BenchShape> shapes = bench_shapes(options.models, options.shapes, "gpt-oss-20b");
   check_sizes(options.m);
+  if (options.with_quantize && options.w4a8.empty()) fail(kUsage, "--with-quantize goes with --w4a8");
+  if (options.layout != "auto" && !options.w4a8.empty()) fail(kUsage, "--w4a8 has a layout of its own; drop --layout");
   EarlyFile svg(options.svg);
   Bench bench(global, options.device, options.repeat);
   if (!bench.on_cuda() && options.cublas == "on") fail(kUsage, "cuBLAS runs on CUDA devices; drop --cublas on");
@@ -125,7 +123,9 @@ ExitCode run_bench_gemm(const GlobalOptions &global, const BenchGemmOptions &opt
   const std::vector<GemmRequest> requests = make_requests(bench, options, shapes, notes);
   BenchFacts facts = bench.facts("gemm", options.dtype);
   const std::unique_ptr<Cublas> cublas = open_cublas(bench, options.cublas, facts);
-  facts.roofs = measure_roofs(bench, cublas.get(), options.dtype);
+  facts.w4a8 = options.w4a8;
+  if (!options.w4a8.empty()) facts.x_dtype = options.with_quantize ? options.dtype : "e4m3";
+  facts.roofs = measure_roofs(bench, cublas.get(), options.dtype, !options.w4a8.empty());
 
   std::vector<GemmSeries> all;
   for (const GemmRequest &request : requests) {

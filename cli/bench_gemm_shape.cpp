@@ -10,8 +10,9 @@
 namespace quern::cli {
 namespace {
 
-constexpr int64_t kCompared = 1 << 20;     // elements of Y, from its start
-constexpr double kLargeDifference = 0.02;  // rounding to bf16 makes a tenth of it
+constexpr int64_t kCompared = 1 << 20;       // elements of Y, from its start
+constexpr double kLargeDifference = 0.02;    // rounding to bf16 makes a tenth of it
+constexpr double kLargeWithQuantize = 0.05;  // rounding X to E4M3 makes half of it
 
 [[noreturn]] void fail_too_large(const Bench &bench, const BenchShape &shape, int64_t m) {
   fail(kFailed, shape.size(), " with M ", m, " does not fit in 60% of the memory of ", bench.device().info().name,
@@ -49,7 +50,8 @@ GemmShapeBench::GemmShapeBench(Bench &bench, const GemmRequest &request, const C
   const size_t rotation = bench.clock().rotation_bytes();
   const int64_t m = request.sizes.back();
   refuse_too_large(bench, shape, m);
-  const size_t x_bytes = static_cast<size_t>(m) * static_cast<size_t>(shape.k) * 2;
+  // E4M3 X is there a second time for cuBLAS.
+  const size_t x_bytes = static_cast<size_t>(m) * (static_cast<size_t>(shape.k) * (is_e4m3() ? 3 : 2) + 4);
   const size_t y_bytes = static_cast<size_t>(m) * static_cast<size_t>(shape.rows) * 2;
   const size_t workspace_bytes = request.plan.workspace_bytes(m);
   const size_t weight_bytes = MxWeights::bytes(shape, request.desc.layout);
@@ -66,23 +68,39 @@ GemmShapeBench::GemmShapeBench(Bench &bench, const GemmRequest &request, const C
     const size_t dense_copies = choose_copies(shape.name + " for cuBLAS", DenseWeights::bytes(shape), rotation,
                                               free - copies * weight_bytes, notes);
     if (dense_copies > 0) {
-      dense_ = std::make_unique<DenseWeights>(device, shape, request.desc.x_dtype, canonical, dense_copies, stream);
+      dense_ = std::make_unique<DenseWeights>(device, shape, request.desc.y_dtype, canonical, dense_copies, stream);
       cublas_y_ = device.allocate(y_bytes);
     } else {
       notes.push_back(shape.name + ": not compared with cuBLAS, for want of memory");
     }
   }
-  const std::vector<std::byte> x = random_normal(m * shape.k, request.desc.x_dtype);
-  x_ = device.allocate(x_bytes);
+  make_x(m);
   y_ = device.allocate(y_bytes);
   workspace_ = device.allocate(workspace_bytes);
-  device.copy(x_.get(), x.data(), x.size(), stream);
+}
+
+void GemmShapeBench::make_x(int64_t m) {
+  const host::Device &device = bench_.device();
+  const auto upload = [&](const void *data, size_t bytes) {
+    host::DeviceMemory memory = device.allocate(bytes);
+    device.copy(memory.get(), data, bytes, bench_.clock().stream());
+    return memory;
+  };
+  const std::vector<std::byte> x = random_normal(m * request_.shape.k, request_.desc.x_dtype);
+  x_ = upload(x.data(), x.size());
+  if (!is_e4m3()) return;
+  const std::vector<float> scales(static_cast<size_t>(m), kE4m3BenchScale);
+  x_scales_ = upload(scales.data(), scales.size() * sizeof(float));
+  if (dense_ == nullptr) return;
+  const std::vector<std::byte> wide = widen_e4m3(x, request_.desc.y_dtype);
+  cublas_x_ = upload(wide.data(), wide.size());
 }
 
 BenchRun GemmShapeBench::run(int64_t m) const {
   quern_gemm_args args = QUERN_GEMM_ARGS_INIT;
   args.m = m;
   args.x = x_.get();
+  args.x_scales = static_cast<const float *>(x_scales_.get());
   args.y = y_.get();
   args.workspace = workspace_.get();
   args.workspace_bytes = workspace_.bytes();
@@ -96,8 +114,8 @@ BenchRun GemmShapeBench::run(int64_t m) const {
 BenchRun GemmShapeBench::cublas_run(int64_t m) const {
   return [this, m](size_t index, quern_stream stream) {
     static_cast<void>(stream);  // the handle has it
-    cublas_->multiply(request_.desc.x_dtype, m, request_.shape.rows, request_.shape.k, x_.get(), dense_->copy(index),
-                      cublas_y_.get());
+    cublas_->multiply(request_.desc.y_dtype, m, request_.shape.rows, request_.shape.k,
+                      is_e4m3() ? cublas_x_.get() : x_.get(), dense_->copy(index), cublas_y_.get());
   };
 }
 
@@ -118,7 +136,8 @@ GemmPoint GemmShapeBench::measure(int64_t m, std::vector<std::string> &notes) {
   point.time = times[0];
   point.cublas = times[1];
   point.difference = difference(m);
-  if (!(*point.difference <= kLargeDifference)) {
+  const bool rounds_x = request_.desc.layout == QUERN_LAYOUT_MMA16_E5M2 && !is_e4m3();
+  if (!(*point.difference <= (rounds_x ? kLargeWithQuantize : kLargeDifference))) {
     const std::string by = std::isnan(*point.difference) ? "NaN" : short_number(100 * *point.difference) + "%";
     notes.push_back(text(request_.shape.name, ", M ", m, ": ", point.kernel, " differs from cuBLAS by ", by,
                          "; run quern selftest"));

@@ -35,13 +35,15 @@ class GemmShapeBench {
   BenchRun cublas_run(int64_t m) const;
   void poison(const host::DeviceMemory &y);
   double difference(int64_t m);
+  bool is_e4m3() const { return request_.desc.x_dtype == QUERN_DTYPE_E4M3; }
+  void make_x(int64_t m);
 
   Bench &bench_;
   const GemmRequest &request_;
   const Cublas *cublas_;
   std::unique_ptr<MxWeights> weights_;
   std::unique_ptr<DenseWeights> dense_;  // null where cuBLAS is not timed
-  host::DeviceMemory x_, y_, cublas_y_, workspace_;
+  host::DeviceMemory x_, x_scales_, cublas_x_, y_, cublas_y_, workspace_;
 };
 
 }  // namespace quern::cli

@@ -29,7 +29,8 @@ std::string header(const BenchFacts &facts) {
   if (roofs.flops > 0) out += text("; ", roofs.compute, " ", short_number(tera(roofs.flops)), " TFLOP/s");
   out += "\n";
   if (!facts.cublas_missing.empty()) out += text("no compute roof: ", facts.cublas_missing, "\n");
-  return out + text(facts.operation, " ", facts.dtype, ", medians of ", facts.repeat,
+  const std::string w4a8 = facts.w4a8.empty() ? "" : text(" (X ", facts.x_dtype, ", W4A8 ", facts.w4a8, ")");
+  return out + text(facts.operation, " ", facts.dtype, w4a8, ", medians of ", facts.repeat,
                     " samples; random data, rotated through ", format_bytes(facts.rotation_bytes), " or more\n");
 }
 
@@ -57,7 +58,7 @@ Json facts_json(const BenchFacts &facts) {
 }
 
 Json point_json(const BenchFacts &facts, const BenchShape &shape, const GemmPoint &point) {
-  const Work work = gemm_work(point.m, shape.rows, shape.k);
+  const Work work = gemm_work(point.m, shape.rows, shape.k, x_bytes(facts));
   Json json = {{"m", point.m},
                {"kernel", point.kernel},
                {"time", timing_json(point.time)},
@@ -99,7 +100,7 @@ std::string gemm_text(const BenchFacts &facts, const std::vector<GemmSeries> &al
     if (compared) columns.insert(columns.end(), {">cuBLAS us", ">speed-up"});
     Table table(columns);
     for (const GemmPoint &point : series.points) {
-      const Work work = gemm_work(point.m, shape.rows, shape.k);
+      const Work work = gemm_work(point.m, shape.rows, shape.k, x_bytes(facts));
       const double us = point.time.median_us;
       table.add({text(point.m), point.kernel, short_number(us), short_number(point.time.least_us),
                  percent(100 * point.time.spread()), short_number(tera(work.bytes / us)),
@@ -114,7 +115,8 @@ std::string gemm_text(const BenchFacts &facts, const std::vector<GemmSeries> &al
 
 Json gemm_json(const BenchFacts &facts, const std::vector<GemmSeries> &all) {
   Json json = facts_json(facts);
-  json["x_dtype"] = facts.dtype;
+  json["x_dtype"] = facts.x_dtype.empty() ? facts.dtype : facts.x_dtype;
+  json["w4a8"] = facts.w4a8.empty() ? Json(nullptr) : Json(facts.w4a8);
   json["y_dtype"] = facts.dtype;
   json["cublas"] = {{"version", facts.cublas}, {"missing", facts.cublas_missing}};
   json["shapes"] = Json::array();
@@ -131,9 +133,9 @@ Json gemm_json(const BenchFacts &facts, const std::vector<GemmSeries> &all) {
   return json;
 }
 
-std::string dequantize_text(const BenchFacts &facts, const std::vector<DequantizePoint> &points) {
-  Table table({"shape", "to", "kernel", ">us", ">min us", ">spread %", ">TB/s", ">% of roof"});
-  for (const DequantizePoint &point : points) {
+std::string conversion_text(const BenchFacts &facts, const std::vector<ConversionPoint> &points, bool to_dtype) {
+  Table table({"shape", to_dtype ? "to" : "from", "kernel", ">us", ">min us", ">spread %", ">TB/s", ">% of roof"});
+  for (const ConversionPoint &point : points) {
     const double us = point.time.median_us;
     table.add({point.shape.size(), point.dtype, point.kernel, short_number(us), short_number(point.time.least_us),
                percent(100 * point.time.spread()), short_number(tera(point.work.bytes / us)),
@@ -142,13 +144,13 @@ std::string dequantize_text(const BenchFacts &facts, const std::vector<Dequantiz
   return header(facts) + "\n" + table.text() + notes(facts);
 }
 
-Json dequantize_json(const BenchFacts &facts, const std::vector<DequantizePoint> &points) {
+Json conversion_json(const BenchFacts &facts, const std::vector<ConversionPoint> &points, bool to_dtype) {
   Json json = facts_json(facts);
   json["results"] = Json::array();
-  for (const DequantizePoint &point : points) {
+  for (const ConversionPoint &point : points) {
     json["results"].push_back({{"rows", point.shape.rows},
                                {"k", point.shape.k},
-                               {"dst_dtype", point.dtype},
+                               {to_dtype ? "dst_dtype" : "src_dtype", point.dtype},
                                {"kernel", point.kernel},
                                {"copies", point.copies},
                                {"time", timing_json(point.time)},

@@ -26,7 +26,8 @@ struct GemmSeries {
   std::vector<GemmPoint> points;
 };
 
-struct DequantizePoint {
+// Of dequantizing and of quantizing: `dtype` is that of the side that is not MXFP4 or E4M3.
+struct ConversionPoint {
   BenchShape shape;
   std::string dtype, kernel;
   Work work;
@@ -36,8 +37,9 @@ struct DequantizePoint {
 
 std::string gemm_text(const BenchFacts &facts, const std::vector<GemmSeries> &all);
 Json gemm_json(const BenchFacts &facts, const std::vector<GemmSeries> &all);
-std::string dequantize_text(const BenchFacts &facts, const std::vector<DequantizePoint> &points);
-Json dequantize_json(const BenchFacts &facts, const std::vector<DequantizePoint> &points);
+// to_dtype: whether `dtype` is what it is converted to.
+std::string conversion_text(const BenchFacts &facts, const std::vector<ConversionPoint> &points, bool to_dtype);
+Json conversion_json(const BenchFacts &facts, const std::vector<ConversionPoint> &points, bool to_dtype);
 
 // Three significant digits or more, no exponent: "0.00774", "1.85", "52.3", "1334".
 std::string short_number(double value);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -31,10 +32,16 @@ inline double mxfp4_bytes(int64_t rows, int64_t k) {
   return static_cast<double>(rows) * static_cast<double>(k) * 17 / 32;
 }
 
-// W in MXFP4 and X read once, Y written once, both of 2-byte elements.
-inline Work gemm_work(int64_t m, int64_t n, int64_t k) {
+// W in MXFP4 and X read once, Y of 2-byte elements written once.
+inline Work gemm_work(int64_t m, int64_t n, int64_t k, size_t x_bytes = 2) {
   const auto dm = static_cast<double>(m), dn = static_cast<double>(n), dk = static_cast<double>(k);
-  return {mxfp4_bytes(n, k) + 2 * dm * (dn + dk), 2 * dm * dn * dk};
+  return {mxfp4_bytes(n, k) + dm * (2 * dn + static_cast<double>(x_bytes) * dk), 2 * dm * dn * dk};
+}
+
+// Read once, and E4M3 with a scale for each row written once.
+inline Work quantize_work(int64_t rows, int64_t k, size_t dtype_bytes) {
+  const auto elements = static_cast<double>(rows) * static_cast<double>(k);
+  return {elements * (static_cast<double>(dtype_bytes) + 1) + 4 * static_cast<double>(rows), 0};
 }
 
 inline Work dequantize_work(int64_t rows, int64_t k, size_t dtype_bytes) {

@@ -9,7 +9,7 @@
 namespace quern::cli {
 namespace {
 
-// Candidates of a device and what is told of them. `Desc` is a quern_gemm_desc or a quern_dequantize_desc.
+// Candidates of a device and what is told of them. `Desc` is an operation's descriptor.
 template <typename Desc>
 ExitCode explain(const GlobalOptions &global, const ExplainOptions &options, const Desc &desc, Json problem) {
   const host::Hub hub = open_hub(global);
@@ -56,6 +56,8 @@ ExitCode run_explain_gemm(const GlobalOptions &global, const ExplainOptions &opt
   desc.n = options.n;
   desc.k = options.k;
   desc.scale_zero = decode_policy(options.policy).scale_zero;
+  desc.layout = layout(options.layout);
+  desc.accumulation = accumulation(options.accumulation);
   return explain(global, options, desc,
                  {{"operation", "gemm"},
                   {"m", options.m},
@@ -64,7 +66,19 @@ ExitCode run_explain_gemm(const GlobalOptions &global, const ExplainOptions &opt
                   {"x_dtype", options.x_dtype},
                   {"y_dtype", options.y_dtype},
                   {"bias_dtype", options.bias_dtype},
+                  {"layout", options.layout},
+                  {"accumulation", options.accumulation},
                   {"policy", options.policy}});
+}
+
+ExitCode run_explain_quantize(const GlobalOptions &global, const ExplainOptions &options) {
+  quern_quantize_desc desc = QUERN_QUANTIZE_DESC_INIT;
+  desc.src_dtype = dtype(options.src_dtype);
+  desc.rows_max = options.rows;
+  desc.k = options.k;
+  return explain(
+      global, options, desc,
+      {{"operation", "quantize"}, {"rows", options.rows}, {"k", options.k}, {"src_dtype", options.src_dtype}});
 }
 
 ExitCode run_explain_dequantize(const GlobalOptions &global, const ExplainOptions &options) {

@@ -7,6 +7,8 @@
 namespace quern::cli {
 namespace {
 
+constexpr double kLargestE4m3 = 448;
+
 struct Format {
   int precision;     // bits of the significand, the hidden one included
   int min_exponent;  // of the smallest normal number
@@ -15,6 +17,7 @@ struct Format {
 
 constexpr Format format(quern_dtype dtype) {
   if (dtype == QUERN_DTYPE_F32) return {24, -126, 127};
+  if (dtype == QUERN_DTYPE_E4M3) return {4, -6, 8};
   return dtype == QUERN_DTYPE_F16 ? Format{11, -14, 15} : Format{8, -126, 127};
 }
 
@@ -38,9 +41,28 @@ uint16_t store_f16(double value) {
   return static_cast<uint16_t>(sign | static_cast<unsigned>(exponent + 15) << 10 | fraction);
 }
 
+double load_e4m3(unsigned bits) {
+  const int exponent = static_cast<int>(bits >> 3 & 15), fraction = static_cast<int>(bits & 7);
+  double magnitude = std::ldexp(fraction + (exponent > 0 ? 8 : 0), (exponent > 0 ? exponent : 1) - 10);
+  if ((bits & 0x7f) == 0x7f) magnitude = std::numeric_limits<double>::quiet_NaN();
+  return bits & 0x80 ? -magnitude : magnitude;
+}
+
+unsigned store_e4m3(double value) {
+  const unsigned sign = std::signbit(value) ? 0x80 : 0;
+  const double magnitude = std::fabs(value);
+  if (!std::isfinite(value)) return sign | 0x7f;
+  if (magnitude < 0x1p-6) return sign | static_cast<unsigned>(magnitude * 0x1p9);
+  const int exponent = std::ilogb(magnitude);
+  const auto fraction = static_cast<unsigned>(std::ldexp(magnitude, 3 - exponent)) - 8u;
+  return sign | static_cast<unsigned>(exponent + 7) << 3 | fraction;
+}
+
 }  // namespace
 
-size_t dtype_bytes(quern_dtype dtype) { return dtype == QUERN_DTYPE_F32 ? 4 : 2; }
+size_t dtype_bytes(quern_dtype dtype) {
+  return dtype == QUERN_DTYPE_F32 ? 4 : dtype == QUERN_DTYPE_E4M3 ? 1 : 2;
+}
 
 double load(const std::byte *array, int64_t index, quern_dtype dtype) {
   const std::byte *element = array + static_cast<size_t>(index) * dtype_bytes(dtype);
@@ -49,6 +71,7 @@ double load(const std::byte *array, int64_t index, quern_dtype dtype) {
     std::memcpy(&single, element, 4);
     return static_cast<double>(single);
   }
+  if (dtype == QUERN_DTYPE_E4M3) return load_e4m3(std::to_integer<unsigned>(*element));
   uint16_t half = 0;
   std::memcpy(&half, element, 2);
   if (dtype == QUERN_DTYPE_F16) return load_f16(half);
@@ -62,6 +85,10 @@ void store(double value, std::byte *array, int64_t index, quern_dtype dtype) {
   const auto single = static_cast<float>(value);
   if (dtype == QUERN_DTYPE_F32) {
     std::memcpy(element, &single, 4);
+    return;
+  }
+  if (dtype == QUERN_DTYPE_E4M3) {
+    *element = static_cast<std::byte>(store_e4m3(value));
     return;
   }
   uint32_t bits = 0;
@@ -88,11 +115,14 @@ double round_to(double value, quern_dtype dtype) {
     return std::copysign(std::numeric_limits<double>::infinity(), value);
   }
   const double unit = unit_in_last_place(value, dtype);
-  return std::nearbyint(value / unit) * unit;
+  const double rounded = std::nearbyint(value / unit) * unit;
+  if (dtype != QUERN_DTYPE_E4M3 || std::fabs(rounded) <= kLargestE4m3) return rounded;
+  return std::copysign(kLargestE4m3, value);
 }
 
 double overflow_threshold(quern_dtype dtype) {
   const Format f = format(dtype);
+  if (dtype == QUERN_DTYPE_E4M3) return std::numeric_limits<double>::infinity();
   return std::ldexp(2.0 - std::ldexp(1.0, -f.precision), f.max_exponent);
 }
 

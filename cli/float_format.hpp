@@ -1,4 +1,4 @@
-// f32, f16 and bf16 seen from f64, for references that share no code with what they test: values, rounding and units in
+// f32, f16, bf16 and E4M3 seen from f64, for references that share no code with what they test: values, rounding and units in
 // the last place by arithmetic, not by bit tricks.
 #pragma once
 
@@ -14,10 +14,10 @@ size_t dtype_bytes(quern_dtype dtype);
 // The element at an index of an array of `dtype`.
 double load(const std::byte *array, int64_t index, quern_dtype dtype);
 
-// Store a value that `dtype` can hold exactly, an infinity or a NaN.
+// Store a value that `dtype` can hold exactly, an infinity (E4M3: NaN) or a NaN.
 void store(double value, std::byte *array, int64_t index, quern_dtype dtype);
 
-// To nearest, ties to even; too large becomes infinity.
+// To nearest, ties to even; too large becomes infinity, in E4M3 the largest.
 double round_to(double value, quern_dtype dtype);
 
 // The distance between neighbours of `dtype` around the value.

@@ -103,11 +103,29 @@ struct Problem {
   Located x, bias;
 };
 
-std::vector<std::byte> multiply(const host::Device &device, const Problem &problem) {
-  const quern_gemm_desc &desc = problem.desc;
+// Packed for E4M3 X where every row allows it, else for bf16 X where that is what X is; desc.layout says which.
+host::DeviceMemory pack_for_w4a8(const host::Device &device, quern_gemm_desc &desc, const void *blocks,
+                                 const void *scales) {
+  quern_weights_desc weights = QUERN_WEIGHTS_DESC_INIT;
+  weights.layout = QUERN_LAYOUT_MMA16_E5M2;
+  if (desc.x_dtype == QUERN_DTYPE_BF16) weights.fallback = QUERN_LAYOUT_MMA16_BF16;
+  weights.n = desc.n;
+  weights.k = desc.k;
+  host::DeviceMemory packed = device.pack(weights, blocks, scales);
+  desc.layout = device.packed_layout(packed.get());
+  if (desc.layout != QUERN_LAYOUT_MMA16_E5M2) desc.accumulation = QUERN_ACCUMULATION_PROMOTED;
+  return packed;
+}
+
+std::vector<std::byte> multiply(const host::Device &device, Problem &problem, bool w4a8) {
+  quern_gemm_desc &desc = problem.desc;
+  auto blocks = upload(device, problem.weights.blocks, static_cast<size_t>(desc.n * (desc.k / 2)));
+  auto scales = upload(device, problem.weights.scales, static_cast<size_t>(desc.n * (desc.k / 32)));
+  if (w4a8) {
+    blocks = pack_for_w4a8(device, desc, blocks.get(), scales.get());
+    scales = host::DeviceMemory();
+  }
   const host::Plan plan = host::Plan::gemm(device, desc);
-  const auto blocks = upload(device, problem.weights.blocks, static_cast<size_t>(desc.n * (desc.k / 2)));
-  const auto scales = upload(device, problem.weights.scales, static_cast<size_t>(desc.n * (desc.k / 32)));
   const auto x = upload(device, problem.x.data().data(), problem.x.data().size());
   host::DeviceMemory bias;
   if (problem.bias) bias = upload(device, problem.bias.data().data(), problem.bias.data().size());
@@ -170,7 +188,8 @@ ExitCode run_gemm(const GlobalOptions &global, const GemmOptions &options) {
 
   const host::Hub hub = open_hub(global);
   const host::Device device = open_device(hub, options.device);
-  const std::vector<std::byte> y = multiply(device, problem);
+  desc.accumulation = accumulation(options.w4a8);
+  const std::vector<std::byte> y = multiply(device, problem, !options.w4a8.empty());
   const Dtype y_dtype = desc.y_dtype == QUERN_DTYPE_F16 ? Dtype::kF16 : Dtype::kBf16;
   safetensors::Writer writer(output, {{output_tensor, y_dtype, {desc.m_max, desc.n}}}, {});
   writer.append(y);
@@ -181,9 +200,11 @@ ExitCode run_gemm(const GlobalOptions &global, const GemmOptions &options) {
                 {"tensor", output_tensor},
                 {"dtype", dtype_name(desc.y_dtype)},
                 {"shape", {desc.m_max, desc.n}},
+                {"layout", layout_name(desc.layout)},
                 {"device", device.info().name}});
   } else if (!global.quiet) {
-    print(text(output, ": ", output_tensor, " [", desc.m_max, ", ", desc.n, "] ", dtype_name(desc.y_dtype), "\n"));
+    print(text(output, ": ", output_tensor, " [", desc.m_max, ", ", desc.n, "] ", dtype_name(desc.y_dtype),
+               options.w4a8.empty() ? "" : text(", W ", layout_name(desc.layout)), "\n"));
   }
   return kDone;
 }

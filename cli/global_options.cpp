@@ -44,8 +44,33 @@ quern_dtype dtype(const std::string &name) {
   if (name == "bf16") return QUERN_DTYPE_BF16;
   if (name == "f16") return QUERN_DTYPE_F16;
   if (name == "f32") return QUERN_DTYPE_F32;
+  if (name == "e4m3") return QUERN_DTYPE_E4M3;
   if (name == "none" || name.empty()) return static_cast<quern_dtype>(0);
   fail(kUsage, "no type is called '", name, "'; use bf16, f16 or f32");
+}
+
+quern_accumulation accumulation(const std::string &name) {
+  return name == "fast" ? QUERN_ACCUMULATION_FAST : QUERN_ACCUMULATION_PROMOTED;
+}
+
+quern_layout layout(const std::string &name) {
+  for (int value = QUERN_LAYOUT_CANONICAL; value <= QUERN_LAYOUT_MMA16_E5M2; ++value) {
+    if (name == layout_name(static_cast<quern_layout>(value))) return static_cast<quern_layout>(value);
+  }
+  fail(kUsage, "no layout is called '", name, "'; use canonical, mma16_bf16, mma16_f16 or mma16_e5m2");
+}
+
+const char *layout_name(quern_layout layout) {
+  switch (layout) {
+    case QUERN_LAYOUT_MMA16_BF16:
+      return "mma16_bf16";
+    case QUERN_LAYOUT_MMA16_F16:
+      return "mma16_f16";
+    case QUERN_LAYOUT_MMA16_E5M2:
+      return "mma16_e5m2";
+    default:
+      return "canonical";
+  }
 }
 
 const char *dtype_name(quern_dtype dtype) {
@@ -56,6 +81,8 @@ const char *dtype_name(quern_dtype dtype) {
       return "f16";
     case QUERN_DTYPE_F32:
       return "f32";
+    case QUERN_DTYPE_E4M3:
+      return "e4m3";
     default:
       return "none";
   }

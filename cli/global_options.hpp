@@ -24,8 +24,13 @@ host::Device open_device(const host::Hub &hub, const std::string &name);
 // The preset of quern.h with this name.
 quern_decode_policy decode_policy(const std::string &preset);
 
-// "bf16", "f16", "f32"; "none" and "" are 0. main.cpp lets no other through.
+// "bf16", "f16", "f32", "e4m3"; "none" and "" are 0. main.cpp lets no other through.
 quern_dtype dtype(const std::string &name);
 const char *dtype_name(quern_dtype dtype);
+
+quern_layout layout(const std::string &name);  // "canonical", "mma16_bf16" and so on
+const char *layout_name(quern_layout layout);
+
+quern_accumulation accumulation(const std::string &name);  // "fast"; else promoted
 
 }  // namespace quern::cli

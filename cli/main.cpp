@@ -18,6 +18,7 @@ using Action = std::function<ExitCode()>;
 
 const CLI::IsMember kFloats({"bf16", "f16", "f32"});
 const CLI::IsMember kHalves({"bf16", "f16"});
+const CLI::IsMember kAccumulations({"promoted", "fast"});
 const char *const kDevice = "cpu, cuda:N, or auto for the first GPU and else the CPU";
 
 // Everything the parser writes to. The verbs' options live as long as the program, so actions may refer to them.
@@ -36,6 +37,7 @@ struct CommandLine {
   SelftestOptions selftest;
   BenchGemmOptions bench_gemm;
   BenchDequantizeOptions bench_dequantize;
+  BenchQuantizeOptions bench_quantize;
   TuneOptions tune;
   Action action;
 };
@@ -75,19 +77,30 @@ void add_explain(CLI::App &kernels, CommandLine &line) {
   explain->require_subcommand(1);
   CLI::App *gemm = add_verb(*explain, line, "gemm", "Y[m, n] = X[m, k] W[n, k]", run_explain_gemm, options);
   CLI::App *dequantize = add_verb(*explain, line, "dequantize", "dst[rows, k]", run_explain_dequantize, options);
-  for (CLI::App *verb : {gemm, dequantize}) {
+  CLI::App *quantize = add_verb(*explain, line, "quantize", "rows to E4M3", run_explain_quantize, options);
+  for (CLI::App *verb : {gemm, dequantize, quantize}) {
     CLI::Option *device = verb->add_option("--device", options.device, kDevice);
     verb->add_option("--arch", options.arch, "an architecture without hardware, as sm_90a")->excludes(device);
     verb->add_option("--k", options.k, "elements in a row")->required()->check(CLI::PositiveNumber);
+  }
+  for (CLI::App *verb : {gemm, dequantize}) {
     verb->add_option("--policy", options.policy, "how scale bytes 0 and 255 are read (default ocp)");
+  }
+  for (CLI::App *verb : {dequantize, quantize}) {
+    verb->add_option("--rows", options.rows, "rows (default 1)")->check(CLI::PositiveNumber);
   }
   gemm->add_option("--m", options.m, "largest M (default 1)")->check(CLI::PositiveNumber);
   gemm->add_option("--n", options.n, "rows of W")->required()->check(CLI::PositiveNumber);
-  gemm->add_option("--x-dtype", options.x_dtype, "bf16 (default) or f16")->check(kHalves);
+  gemm->add_option("--x-dtype", options.x_dtype, "bf16 (default), f16, or e4m3 with --layout mma16_e5m2")
+      ->check(CLI::IsMember({"bf16", "f16", "e4m3"}));
+  gemm->add_option("--layout", options.layout, "of W: canonical (default), mma16_bf16, mma16_f16 or mma16_e5m2")
+      ->check(CLI::IsMember({"canonical", "mma16_bf16", "mma16_f16", "mma16_e5m2"}));
+  gemm->add_option("--accumulation", options.accumulation, "promoted (default), or fast with --layout mma16_e5m2")
+      ->check(kAccumulations);
   gemm->add_option("--y-dtype", options.y_dtype, "bf16 (default) or f16")->check(kHalves);
   gemm->add_option("--bias-dtype", options.bias_dtype, "none (default), bf16, f16 or f32")
       ->check(CLI::IsMember({"none", "bf16", "f16", "f32"}));
-  dequantize->add_option("--rows", options.rows, "rows (default 1)")->check(CLI::PositiveNumber);
+  quantize->add_option("--src-dtype", options.src_dtype, "bf16 (default), f16 or f32")->check(kFloats);
   dequantize->add_option("--dst-dtype", options.dst_dtype, "bf16 (default), f16 or f32")->check(kFloats);
 }
 
@@ -124,6 +137,12 @@ void add_cache(CLI::App &app, CommandLine &line) {
   add_verb(*cache, line, "path", "print the directory", run_cache_path);
 }
 
+// --w4a8 alone is promoted; --w4a8=fast.
+void add_w4a8(CLI::App *verb, std::string &accumulation, const char *description) {
+  verb->add_flag("--w4a8{promoted}", accumulation, text(description, "; promoted (default) or fast"))
+      ->check(kAccumulations);
+}
+
 void add_tensor_verbs(CLI::App &app, CommandLine &line) {
   DequantizeOptions &d = line.dequantize;
   CLI::App *dequantize =
@@ -142,6 +161,7 @@ void add_tensor_verbs(CLI::App &app, CommandLine &line) {
   gemm->add_option("--bias", g.bias, "FILE:TENSOR, [N]");
   gemm->add_option("-o,--output", g.output, "FILE or FILE:TENSOR (default y)")->required();
   gemm->add_option("--dtype", g.dtype, "of y: bf16 or f16 (default: as x)")->check(kHalves);
+  add_w4a8(gemm, g.w4a8, "quantize x to E4M3 and multiply in FP8, where W allows it");
   gemm->add_option("--device", g.device, kDevice);
 
   CLI::App *inspect =
@@ -160,6 +180,8 @@ void add_bench(CLI::App &app, CommandLine &line) {
   gemm->add_option("--dtype", g.dtype, "of X and Y: bf16 (default) or f16")->check(kHalves);
   gemm->add_option("--layout", g.layout, "of W: auto (default: the device's best), canonical or packed")
       ->check(CLI::IsMember({"auto", "canonical", "packed"}));
+  add_w4a8(gemm, g.w4a8, "X in E4M3, W packed for it");
+  gemm->add_flag("--with-quantize", g.with_quantize, "with --w4a8: X of --dtype, and its quantization in the time");
   gemm->add_option("--cublas", g.cublas, "auto (default: where it is found), on or off")
       ->check(CLI::IsMember({"auto", "on", "off"}));
   gemm->add_option("--svg", g.svg, "write a roofline plot to this file");
@@ -170,6 +192,15 @@ void add_bench(CLI::App &app, CommandLine &line) {
   dequantize->add_option("--dtype", d.dtypes, "bf16, f16, f32, ',' between (default all)")
       ->delimiter(',')
       ->check(kFloats);
+  BenchQuantizeOptions &q = line.bench_quantize;
+  CLI::App *quantize = add_verb(*bench, line, "quantize", "bf16, f16 or f32 to E4M3 rows", run_bench_quantize, q);
+  quantize->add_option("--model", q.models, "the row lengths of these models, ',' between (default gpt-oss-20b)")
+      ->delimiter(',');
+  quantize->add_option("--m", q.m, "rows, for --model, ',' between (default 1 to 8192, on the CPU to 128)")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
+  quantize->add_option("--shape", q.shapes, "ROWSxK, ',' between")->delimiter(',');
+  quantize->add_option("--dtype", q.dtypes, "bf16 (default), f16, f32, ',' between")->delimiter(',')->check(kFloats);
   const auto add_common = [](CLI::App *verb, std::string &kernel, std::string &device, int &repeat) {
     verb->add_option("--kernel", kernel, "use this package or package:variant");
     verb->add_option("--device", device, kDevice);
@@ -177,6 +208,7 @@ void add_bench(CLI::App &app, CommandLine &line) {
   };
   add_common(gemm, g.kernel, g.device, g.repeat);
   add_common(dequantize, d.kernel, d.device, d.repeat);
+  add_common(quantize, q.kernel, q.device, q.repeat);
 }
 
 void add_verbs(CLI::App &app, CommandLine &line) {
@@ -205,6 +237,7 @@ void add_verbs(CLI::App &app, CommandLine &line) {
       ->delimiter(',');
   tune->add_option("--shape", t.shapes, "NxK, ',' between")->delimiter(',');
   tune->add_option("--dtype", t.dtype, "of X: bf16 (default) or f16")->check(kHalves);
+  add_w4a8(tune, t.w4a8, "X in E4M3, W packed for it");
   tune->add_option("--m-max", t.m_max, "the largest M to measure (default 8192)")->check(CLI::Range(1, 1 << 20));
   tune->add_option("--device", t.device, kDevice);
   add_verb(app, line, "version", "print the version", run_version);

@@ -84,7 +84,7 @@ Roofline gemm_roofline(const BenchFacts &facts, const std::vector<GemmSeries> &a
     const BenchShape &shape = series.shape;
     RooflineSeries drawn{shape.name == shape.size() ? shape.name : shape.name + " " + shape.size(), {}, {}};
     for (const GemmPoint &point : series.points) {
-      const Work work = gemm_work(point.m, shape.rows, shape.k);
+      const Work work = gemm_work(point.m, shape.rows, shape.k, x_bytes(facts));
       const double intensity = work.flops / work.bytes;
       drawn.points.push_back({intensity, work.flops / point.time.median_us / 1e6, text("M ", point.m)});
       if (!point.cublas) continue;

@@ -56,7 +56,9 @@ ExitCode run_selftest(const GlobalOptions &global, const SelftestOptions &option
     progress.step(text("test ", subject.kernel, " as ", subject.operation, " for ", target));
     const auto start = Clock::now();
     const TestBench bench{device, cpu, options.quick, progress};
-    const Outcome outcome = subject.operation == "gemm" ? test_gemm(bench, subject) : test_dequantize(bench, subject);
+    const Outcome outcome = subject.operation == "gemm"       ? test_gemm(bench, subject)
+                            : subject.operation == "quantize" ? test_quantize(bench, subject)
+                                                              : test_dequantize(bench, subject);
     const int64_t ms = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count();
     ++(!outcome.failure.empty() ? failed : outcome.cases == 0 ? refused : passed);
     table.add({subject.kernel, subject.operation, target, text(outcome.cases), ratio_text(outcome),

@@ -16,11 +16,23 @@ namespace {
 
 constexpr quern_dtype kNoBias = static_cast<quern_dtype>(0);
 
+// What FP8 tensor cores may be off by: of an element, as a part of its sum of |x * w|; of all together, in the
+// Frobenius norm. Where one product alone is summed, or integers, they are exact.
+constexpr double kTruncatedElement = 1e-3;
+constexpr double kPromotedTogether = 3e-4, kFastTogether = 2e-3, kLongFastTogether = 5e-3;
+constexpr int64_t kLongSum = 4096;
+constexpr double kSteepestActivation = 1.2;
+
+double sum_error(const GemmCase &test) {
+  const bool sums = test.data == GemmData::kRandom || test.data == GemmData::kWide;
+  return test.truncates && sums ? kTruncatedElement : 1e-5;
+}
+
 // The error over its bound: up to 0.5 is correctly rounded, above 1 is wrong.
 double error_ratio(double got, double result, double magnitude, const GemmCase &test) {
   if (std::isnan(result) || std::isnan(got)) return std::isnan(result) == std::isnan(got) ? 0 : INFINITY;
   if (test.data == GemmData::kIntegers) return got == round_to(result, test.y_dtype) ? 0 : INFINITY;
-  const double bound = unit_in_last_place(result, test.y_dtype) + 1e-5 * magnitude;
+  const double bound = unit_in_last_place(result, test.y_dtype) + sum_error(test) * magnitude;
   if (std::isinf(got)) {
     const bool may_overflow = std::fabs(result) + bound >= overflow_threshold(test.y_dtype);
     if (!may_overflow || std::signbit(got) != std::signbit(result)) return INFINITY;
@@ -43,7 +55,7 @@ class GemmRun {
     desc_.m_max = test.largest();
     desc_.n = test.n;
     desc_.k = test.k;
-    desc_.x_stride = test.k + (test.strided ? 8 : 0);
+    desc_.x_stride = test.k + (test.strided ? 16 : 0);
     desc_.y_stride = test.n + (test.strided ? 1 : 0);
     desc_.blocks_stride = test.k / 2 + (test.strided ? 16 : 0);
     desc_.scales_stride = test.k / 32 + (test.strided ? 1 : 0);
@@ -52,6 +64,7 @@ class GemmRun {
     desc_.residual = test.finish ? 1 : 0;
     desc_.residual_stride = desc_.y_stride;
     if (test.packed) desc_.layout = packed_layout();
+    desc_.accumulation = test.accumulation;
     desc_.kernel = subject.force_or_null();
     desc_.target = subject.target_or_null();
     served_ = served_sizes(bench.device, desc_, subject);
@@ -65,7 +78,9 @@ class GemmRun {
     const host::Plan plan = host::Plan::gemm(device_, desc_);
     const GemmTensors tensors = make_tensors(test_, cpu_);
     const auto bytes = [](int64_t count) { return static_cast<size_t>(count); };
-    const auto x = upload_rows(device_, tensors.x, bytes(test_.k * 2), bytes(desc_.x_stride * 2));
+    const size_t x_bytes = dtype_bytes(test_.x_dtype);
+    const auto x = upload_rows(device_, tensors.x, bytes(test_.k) * x_bytes, bytes(desc_.x_stride) * x_bytes);
+    const auto x_scales = upload_rows(device_, tensors.x_scales, sizeof(float), sizeof(float));
     auto blocks = upload_rows(device_, tensors.blocks, bytes(test_.k / 2), bytes(desc_.blocks_stride));
     auto scales = upload_rows(device_, tensors.scales, bytes(test_.k / 32), bytes(desc_.scales_stride));
     if (test_.packed) {
@@ -80,6 +95,7 @@ class GemmRun {
 
     quern_gemm_args args = QUERN_GEMM_ARGS_INIT;
     args.x = x.get();
+    args.x_scales = static_cast<const float *>(x_scales.get());
     args.blocks = blocks.get();
     args.scales = scales.get();
     args.bias = test_.bias_dtype == kNoBias ? nullptr : bias.get();
@@ -100,6 +116,7 @@ class GemmRun {
 
  private:
   quern_layout packed_layout() const {
+    if (test_.fp8()) return QUERN_LAYOUT_MMA16_E5M2;
     return test_.x_dtype == QUERN_DTYPE_F16 ? QUERN_LAYOUT_MMA16_F16 : QUERN_LAYOUT_MMA16_BF16;
   }
 
@@ -153,6 +170,7 @@ class GemmRun {
   }
 
   std::string compare(const std::byte *y, int64_t m, const GemmTensors &tensors) {
+    double off = 0, size = 0, typical = 0;  // squared
     for (int64_t row = 0; row < m; ++row) {
       for (int64_t column = 0; column < desc_.y_stride; ++column) {
         const int64_t at = row * desc_.y_stride + column;
@@ -165,13 +183,31 @@ class GemmRun {
         const double ratio =
             poisoned(y, at) ? INFINITY : error_ratio(got, tensors.result[index], tensors.magnitude[index], test_);
         outcome_.worst = std::max(outcome_.worst, ratio);
+        const double beyond_rounding =
+            std::max(0.0, std::fabs(got - tensors.result[index]) -
+                              unit_in_last_place(tensors.result[index], test_.y_dtype));
+        off += beyond_rounding * beyond_rounding;
+        size += tensors.product[index] * tensors.product[index];
+        typical += tensors.magnitude[index] * tensors.magnitude[index] / static_cast<double>(test_.k);
         if (!(ratio <= 1)) {
           return text("y[", row, ", ", column, "] is ", got, poisoned(y, at) ? " (not written)" : "", ", not ",
                       tensors.result[index], "; the error is ", ratio, " of its bound");
         }
       }
     }
-    return "";
+    if (!test_.truncates || test_.data != GemmData::kRandom) return "";
+    // Where few sums are compared they may all be small by chance, hence what is typical of such sums.
+    return check_together(std::sqrt(off / std::max(size, typical)));
+  }
+
+  std::string check_together(double off) {
+    const double allowed = (test_.accumulation == QUERN_ACCUMULATION_PROMOTED ? kPromotedTogether
+                            : test_.k <= kLongSum                             ? kFastTogether
+                                                                              : kLongFastTogether) *
+                           (test_.activation == QUERN_ACTIVATION_NONE ? 1 : kSteepestActivation);
+    outcome_.worst = std::max(outcome_.worst, off / allowed);
+    if (off <= allowed) return "";
+    return text("all of y together is off by ", off, ", relative; ", allowed, " is allowed");
   }
 
   bool poisoned(const std::byte *y, int64_t at) const {
@@ -191,13 +227,13 @@ class GemmRun {
 };
 
 void add_small_cases(int64_t n, int64_t k, const std::vector<int64_t> &sizes, bool quick,
-                     std::vector<GemmCase> &cases) {
+                     const std::vector<quern_dtype> &x_dtypes, std::vector<GemmCase> &cases) {
   constexpr quern_dtype kBf16 = QUERN_DTYPE_BF16, kF16 = QUERN_DTYPE_F16, kF32 = QUERN_DTYPE_F32;
   constexpr quern_scale_zero kExact = QUERN_SCALE_ZERO_EXACT, kFlush = QUERN_SCALE_ZERO_FLUSH;
-  for (const quern_dtype x : {kBf16, kF16}) {
+  for (const quern_dtype x : x_dtypes) {
     for (const quern_dtype y : {kBf16, kF16}) {
       for (const quern_dtype bias : {kNoBias, kF32, kF16, kBf16}) {
-        if (quick && (x != y || bias == kF16)) continue;
+        if (quick && ((x != y && x != QUERN_DTYPE_E4M3) || bias == kF16)) continue;
         cases.push_back({GemmData::kRandom, n, k, sizes, x, y, bias, kExact, false});
       }
       cases.push_back({GemmData::kIntegers, n, k, sizes, x, y, kF32, kExact, true});
@@ -210,21 +246,38 @@ void add_small_cases(int64_t n, int64_t k, const std::vector<int64_t> &sizes, bo
 }
 
 // Every output type and activation, with and without the rest of the epilogue.
-void add_epilogue_cases(int64_t n, int64_t k, const std::vector<int64_t> &sizes, bool quick,
+void add_epilogue_cases(int64_t n, int64_t k, const std::vector<int64_t> &sizes, bool quick, quern_dtype x,
                         std::vector<GemmCase> &cases) {
   constexpr quern_dtype kBf16 = QUERN_DTYPE_BF16, kF32 = QUERN_DTYPE_F32;
   for (const quern_dtype y : {kF32, kBf16, QUERN_DTYPE_F16}) {
     for (int activation = 0; activation <= QUERN_ACTIVATION_GELU_TANH; ++activation) {
       if (quick && y != kF32 && activation > 1) continue;
       for (const bool strided : {false, true}) {
-        cases.push_back({GemmData::kRandom, n, k, sizes, kBf16, y, kF32, QUERN_SCALE_ZERO_EXACT, strided,
+        cases.push_back({GemmData::kRandom, n, k, sizes, x, y, kF32, QUERN_SCALE_ZERO_EXACT, strided,
                          static_cast<quern_activation>(activation), true});
       }
     }
   }
 }
 
+// Cases of E4M3 X once for each way to sum.
+void set_accumulation(const Subject &subject, std::vector<GemmCase> &cases) {
+  const std::vector<GemmCase> once = std::move(cases);
+  cases.clear();
+  for (const quern_accumulation accumulation : subject.accumulations) {
+    for (GemmCase test : once) {
+      test.accumulation = accumulation;
+      test.truncates = !subject.is_cpu();
+      cases.push_back(std::move(test));
+    }
+  }
+}
+
 std::vector<GemmCase> make_cases(const TestBench &bench, const Subject &subject) {
+  const std::vector<quern_dtype> x_dtypes = subject.accumulations.empty()
+                                                ? std::vector{QUERN_DTYPE_BF16, QUERN_DTYPE_F16}
+                                                : std::vector{QUERN_DTYPE_E4M3};
+  const quern_dtype x = x_dtypes.front();
   constexpr quern_dtype kBf16 = QUERN_DTYPE_BF16;
   constexpr int64_t kQuickProducts = 20'000'000;
   std::vector<TestShape> shapes = subject.shapes;
@@ -234,26 +287,27 @@ std::vector<GemmCase> make_cases(const TestBench &bench, const Subject &subject)
       shapes.begin(), shapes.end(), [](const TestShape &a, const TestShape &b) { return a.n * a.k < b.n * b.k; });
   const std::vector<int64_t> sizes = subject.clip({1, 7, 9, 17, 65});
   std::vector<GemmCase> cases;
-  add_small_cases(small.n, small.k, sizes, bench.quick, cases);
-  add_epilogue_cases(small.n, small.k, sizes, bench.quick, cases);
+  add_small_cases(small.n, small.k, sizes, bench.quick, x_dtypes, cases);
+  add_epilogue_cases(small.n, small.k, sizes, bench.quick, x, cases);
   if (!bench.quick && !subject.is_cpu()) {
     std::vector<int64_t> every(257);
     std::iota(every.begin(), every.end(), 1);
-    for (const quern_dtype x : {kBf16, QUERN_DTYPE_F16}) {
-      cases.push_back({GemmData::kIntegers, small.n, small.k, subject.clip(every), x, QUERN_DTYPE_F32, kNoBias,
+    for (const quern_dtype each : x_dtypes) {
+      cases.push_back({GemmData::kIntegers, small.n, small.k, subject.clip(every), each, QUERN_DTYPE_F32, kNoBias,
                        QUERN_SCALE_ZERO_EXACT, false});
     }
   }
   for (const auto &[n, k] : {std::pair<int64_t, int64_t>{1, 32}, {63, 96}, {130, 160}}) {
-    cases.push_back({GemmData::kRandom, n, k, sizes, kBf16, kBf16, QUERN_DTYPE_F32, QUERN_SCALE_ZERO_EXACT, true});
+    cases.push_back({GemmData::kRandom, n, k, sizes, x, kBf16, QUERN_DTYPE_F32, QUERN_SCALE_ZERO_EXACT, true});
   }
   for (const TestShape &shape : shapes) {
     const std::vector<int64_t> size = {std::clamp(shape.size, subject.least, subject.most)};
     if (bench.quick && size[0] * shape.n * shape.k > kQuickProducts) continue;
     for (const GemmData data : {GemmData::kRandom, GemmData::kIntegers}) {
-      cases.push_back({data, shape.n, shape.k, size, kBf16, kBf16, QUERN_DTYPE_F32, QUERN_SCALE_ZERO_EXACT, false});
+      cases.push_back({data, shape.n, shape.k, size, x, kBf16, QUERN_DTYPE_F32, QUERN_SCALE_ZERO_EXACT, false});
     }
   }
+  if (!subject.accumulations.empty()) set_accumulation(subject, cases);
   for (GemmCase &test : cases) {
     test.packed = subject.packed;
     test.unbounded = subject.packed && !subject.is_cpu();

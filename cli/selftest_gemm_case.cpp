@@ -26,6 +26,7 @@ unsigned scale_byte(const GemmCase &test, int64_t row, Random &random) {
     case GemmData::kRandom:
       return static_cast<unsigned>(between(random, 118, 130));
     case GemmData::kWide:
+      if (test.fp8()) return static_cast<unsigned>(between(random, 100, 126));  // all that E5M2 holds in a row
       return static_cast<unsigned>(between(random, 87, 167));
     case GemmData::kIntegers:
       return static_cast<unsigned>(between(random, 127, 128));
@@ -50,18 +51,33 @@ void fill_weights(const GemmCase &test, GemmTensors &tensors, Random &random) {
 }
 
 void fill_x(const GemmCase &test, GemmTensors &tensors, Random &random) {
-  tensors.x.assign(static_cast<size_t>(test.largest() * test.k) * 2, std::byte{0});
+  tensors.x.assign(static_cast<size_t>(test.largest() * test.k) * dtype_bytes(test.x_dtype), std::byte{0});
+  // Integers small enough for sums of 13 bits; else all that the type holds.
+  const int64_t most = test.fp8() ? 1 : 3;
+  const double size = test.fp8() ? 448 : 1;
   for (int64_t row = 0; row < test.largest(); ++row) {
     if (test.data == GemmData::kCorners) {
-      store(std::ldexp(1.0, static_cast<int>(row % 8) * 2), tensors.x.data(), row * test.k + row * 37 % test.k,
+      store(std::ldexp(1.0, static_cast<int>(row % 8) * (test.fp8() ? 1 : 2)), tensors.x.data(), row * test.k + row * 37 % test.k,
             test.x_dtype);
       continue;
     }
     for (int64_t j = 0; j < test.k; ++j) {
-      const double value = test.data == GemmData::kIntegers ? static_cast<double>(between(random, -3, 3))
-                                                            : round_to(unit_interval(random), test.x_dtype);
+      const double value = test.data == GemmData::kIntegers ? static_cast<double>(between(random, -most, most))
+                                                            : round_to(size * unit_interval(random), test.x_dtype);
       store(value, tensors.x.data(), row * test.k + j, test.x_dtype);
     }
+  }
+}
+
+// Powers of two where results are to be exact, and then none that could bring back what overflowed.
+void fill_x_scales(const GemmCase &test, GemmTensors &tensors, Random &random) {
+  if (!test.fp8()) return;
+  tensors.x_scales.resize(static_cast<size_t>(test.largest()) * sizeof(float));
+  for (int64_t row = 0; row < test.largest(); ++row) {
+    const bool exact = test.data == GemmData::kIntegers || test.data == GemmData::kCorners;
+    const double scale = exact ? std::ldexp(1.0, static_cast<int>(row % 3))
+                               : round_to((1.5 + unit_interval(random)) / 448, QUERN_DTYPE_F32);
+    store(scale, tensors.x_scales.data(), row, QUERN_DTYPE_F32);
   }
 }
 
@@ -151,6 +167,7 @@ std::string GemmCase::text() const {
   return cli::text(kNames[static_cast<int>(data)], ", N ", n, ", K ", k, ", x ", dtype_name(x_dtype), ", y ",
                    dtype_name(y_dtype), ", bias ", dtype_name(bias_dtype),
                    scale_zero == QUERN_SCALE_ZERO_FLUSH ? ", scale byte 0 flushed" : "", packed ? ", packed" : "",
+                   fp8() ? accumulation == QUERN_ACCUMULATION_FAST ? ", fast" : ", promoted" : "",
                    finish ? ", alpha and residual" : "",
                    activation == 0 ? "" : cli::text(", activation ", static_cast<int>(activation)));
 }
@@ -160,13 +177,14 @@ GemmTensors make_tensors(const GemmCase &test, const host::Device &cpu) {
   Random random(static_cast<unsigned>(test.n * 7919 + test.k + static_cast<int>(test.data)));
   fill_weights(test, tensors, random);
   fill_x(test, tensors, random);
+  fill_x_scales(test, tensors, random);
   fill_bias(test, tensors, random);
   fill_residual(test, tensors, random);
 
   const std::vector<double> w = exact_weights(test, tensors, cpu);
   std::vector<double> x(static_cast<size_t>(test.k));
   tensors.result.assign(static_cast<size_t>(test.largest() * test.n), 0.0);
-  tensors.magnitude = tensors.result;
+  tensors.magnitude = tensors.product = tensors.result;
   for (int64_t row = 0; row < test.largest(); ++row) {
     for (int64_t j = 0; j < test.k; ++j)
       x[static_cast<size_t>(j)] = load(tensors.x.data(), row * test.k + j, test.x_dtype);
@@ -174,8 +192,10 @@ GemmTensors make_tensors(const GemmCase &test, const host::Device &cpu) {
       const auto at = static_cast<size_t>(row * test.n + column);
       multiply(x.data(), &w[static_cast<size_t>(column * test.k)], test.k, tensors.result[at], tensors.magnitude[at]);
       double &result = tensors.result[at], &magnitude = tensors.magnitude[at];
-      result *= test.alpha();
-      magnitude *= std::fabs(test.alpha());
+      const double factor = test.alpha() * (test.fp8() ? load(tensors.x_scales.data(), row, QUERN_DTYPE_F32) : 1.0);
+      result *= factor;
+      magnitude *= std::fabs(factor);
+      tensors.product[at] = result;
       if (test.bias_dtype != 0) result += load(tensors.bias.data(), column, test.bias_dtype);
       if (test.activation != 0) {
         magnitude += std::fabs(result);

@@ -29,7 +29,10 @@ struct GemmCase {
   bool finish = false;  // with alpha and a residual
   bool packed = false;
   bool unbounded = false;  // weights of 2^128 and more stay finite
+  bool truncates = false;  // sums of E4M3 X are kept to 13 bits, as FP8 tensor cores do
+  quern_accumulation accumulation = QUERN_ACCUMULATION_PROMOTED;
 
+  bool fp8() const { return x_dtype == QUERN_DTYPE_E4M3; }
   double alpha() const { return finish ? -0.375 : 1.0; }
   int64_t largest() const { return sizes.back(); }
   std::string text() const;
@@ -37,9 +40,10 @@ struct GemmCase {
 
 struct GemmTensors {
   std::vector<std::byte> x, blocks, scales, bias, residual;
+  std::vector<std::byte> x_scales;  // f32, of E4M3 X
   // Of every element of Y: the result in f64, and what its error is measured by: the sum of |alpha * x * w|, and the
-  // activation's argument.
-  std::vector<double> result, magnitude;
+  // activation's argument. `product` is alpha * sum of x * w.
+  std::vector<double> result, magnitude, product;
 };
 
 GemmTensors make_tensors(const GemmCase &test, const host::Device &cpu);

@@ -62,6 +62,19 @@ Json find_variant(const Json &manifest, const std::string &name) {
   return Json::object();
 }
 
+// Whether a variant lists this value of an option.
+bool lists(const Json &accepts, const char *option, const char *value) {
+  const auto found = accepts.find(option);
+  return found != accepts.end() && found->is_array() && std::find(found->begin(), found->end(), value) != found->end();
+}
+
+// For the device itself and for the least that the kernel claims.
+void add_both(Subject subject, const std::string &least, std::vector<Subject> &subjects) {
+  subjects.push_back(subject);
+  subject.target = least;
+  if (!least.empty()) subjects.push_back(std::move(subject));
+}
+
 void add_subjects(const quern_kernel_info &info, std::vector<Subject> &subjects) {
   const Json manifest = Json::parse(info.manifest, nullptr, false);
   if (!manifest.is_object()) return;
@@ -77,15 +90,20 @@ void add_subjects(const quern_kernel_info &info, std::vector<Subject> &subjects)
   subject.force = subject.kernel;
   subject.shapes = read_shapes(manifest, size);
   const Json accepts = member(variant, "accepts");
-  const auto invariant = accepts.find("batch_invariant");
-  subject.batch_invariant = invariant != accepts.end() && invariant->is_array() &&
-                            std::find(invariant->begin(), invariant->end(), "yes") != invariant->end();
-  const auto layouts = accepts.find("layout");  // a kernel takes canonical weights alone unless it says otherwise
-  subject.packed = layouts != accepts.end() && layouts->is_array() && !layouts->empty() &&
-                   std::find(layouts->begin(), layouts->end(), "canonical") == layouts->end();
-  subjects.push_back(subject);
-  subject.target = least_target(variant);
-  if (!subject.target.empty()) subjects.push_back(subject);
+  subject.batch_invariant = lists(accepts, "batch_invariant", "yes");
+  // A kernel takes canonical weights alone unless it says otherwise. One of E4M3 X is a subject of its own.
+  const bool halves = lists(accepts, "layout", "mma16_bf16") || lists(accepts, "layout", "mma16_f16");
+  const bool fp8 = lists(accepts, "layout", "mma16_e5m2");
+  subject.packed = (halves || fp8) && !lists(accepts, "layout", "canonical");
+  if (halves || !fp8) add_both(subject, least_target(variant), subjects);
+  if (!fp8) return;
+  subject.packed = true;
+  const auto said = accepts.find("accumulation");
+  if (said == accepts.end() || lists(accepts, "accumulation", "promoted")) {
+    subject.accumulations.push_back(QUERN_ACCUMULATION_PROMOTED);
+  }
+  if (lists(accepts, "accumulation", "fast")) subject.accumulations.push_back(QUERN_ACCUMULATION_FAST);
+  add_both(subject, least_target(variant), subjects);
 }
 
 }  // namespace
@@ -103,18 +121,20 @@ std::vector<int64_t> Subject::clip(std::vector<int64_t> wanted) const {
 std::vector<Subject> find_subjects(const host::Hub &hub, const host::Device &device, const std::string &filter) {
   std::vector<Subject> subjects;
   if (device.info().kind == QUERN_DEVICE_CPU) {
+    if (!filter.empty() && filter != "cpu") return subjects;
     for (const char *operation : {"dequantize", "gemm"}) {
-      if (filter.empty() || filter == "cpu")
-        subjects.push_back({operation, "cpu", "", "", 1, INT64_MAX, {}, false, true});
+      subjects.push_back({operation, "cpu", "", "", 1, INT64_MAX, {}, false, true});
     }
-    if (filter.empty() || filter == "cpu") subjects.push_back({"gemm", "cpu", "", "", 1, INT64_MAX, {}, true, true});
+    subjects.push_back({"gemm", "cpu", "", "", 1, INT64_MAX, {}, true, true});
+    subjects.push_back({"gemm", "cpu", "", "", 1, INT64_MAX, {}, true, true, {QUERN_ACCUMULATION_PROMOTED}});
+    subjects.push_back({"quantize", "cpu", "", "", 1, INT64_MAX, {}, false, true});
     return subjects;
   }
   hub.visit_kernels([&](const quern_kernel_info &info) {
     if (*info.refused) return;
     const std::string kernel = std::string(info.package) + ":" + info.variant;
     const std::string operation = info.operation;
-    if (operation != "gemm" && operation != "dequantize") return;
+    if (operation != "gemm" && operation != "dequantize" && operation != "quantize") return;
     if (filter.empty() || filter == info.package || filter == kernel) add_subjects(info, subjects);
   });
   std::stable_sort(subjects.begin(), subjects.end(),

@@ -14,12 +14,12 @@
 namespace quern::cli {
 
 struct TestShape {
-  int64_t size;  // M of a GEMM, rows of a dequantization
+  int64_t size;  // M of a GEMM, else rows
   int64_t n, k;
 };
 
 struct Subject {
-  std::string operation;                // "gemm", "dequantize"
+  std::string operation;                // "gemm", "dequantize", "quantize"
   std::string kernel;                   // "package:variant"; "cpu" for the CPU's own
   std::string force;                    // what a plan is told to use; "" for the CPU
   std::string target;                   // "compute_80"; "" compiles for the device itself
@@ -27,6 +27,8 @@ struct Subject {
   std::vector<TestShape> shapes;        // of its manifest
   bool packed = false;                  // a GEMM that reads packed weights
   bool batch_invariant = false;         // a row of Y depends on its row of X alone
+  // Of a GEMM that multiplies E4M3 X: how it sums. Empty for all others.
+  std::vector<quern_accumulation> accumulations = {};
 
   const char *force_or_null() const { return force.empty() ? nullptr : force.c_str(); }
   const char *target_or_null() const { return target.empty() ? nullptr : target.c_str(); }
@@ -81,5 +83,6 @@ Served served_sizes(const host::Device &device, const Desc &desc, const Subject 
 
 Outcome test_gemm(const TestBench &bench, const Subject &subject);
 Outcome test_dequantize(const TestBench &bench, const Subject &subject);
+Outcome test_quantize(const TestBench &bench, const Subject &subject);
 
 }  // namespace quern::cli

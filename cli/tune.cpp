@@ -54,8 +54,12 @@ Json table_of(const quern_device_info &info, const BenchShape &shape, const Tune
       steps.push_back({m, best.kernel});
     }
   }
-  const Json where = {
-      {"n", shape.rows}, {"k", shape.k}, {"x_dtype", options.dtype}, {"layout", "mma16_" + options.dtype}};
+  Json where = {{"n", shape.rows}, {"k", shape.k}, {"x_dtype", options.dtype}, {"layout", "mma16_" + options.dtype}};
+  if (!options.w4a8.empty()) {
+    where["x_dtype"] = "e4m3";
+    where["layout"] = "mma16_e5m2";
+    where["accumulation"] = options.w4a8;
+  }
   return {{"device", info.model}, {"where", where}, {"steps", steps}};
 }
 
@@ -73,6 +77,10 @@ ExitCode run_tune(const GlobalOptions &global, const TuneOptions &options) {
     quern_gemm_desc desc = QUERN_GEMM_DESC_INIT;
     desc.x_dtype = desc.y_dtype = options.dtype == "f16" ? QUERN_DTYPE_F16 : QUERN_DTYPE_BF16;
     desc.layout = options.dtype == "f16" ? QUERN_LAYOUT_MMA16_F16 : QUERN_LAYOUT_MMA16_BF16;
+    if (!options.w4a8.empty()) {
+      desc.layout = QUERN_LAYOUT_MMA16_E5M2;
+      desc.accumulation = accumulation(options.w4a8);
+    }
     desc.m_max = options.m_max;
     desc.n = shape.rows;
     desc.k = shape.k;

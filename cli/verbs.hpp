@@ -34,10 +34,12 @@ ExitCode run_kernels_check(const GlobalOptions &global, const KernelsCheckOption
 struct ExplainOptions {
   std::string device, arch;
   int64_t m = 1, n = 0, k = 0, rows = 1;
-  std::string x_dtype = "bf16", y_dtype = "bf16", bias_dtype = "none", dst_dtype = "bf16";
+  std::string x_dtype = "bf16", y_dtype = "bf16", bias_dtype = "none", dst_dtype = "bf16", src_dtype = "bf16";
   std::string policy = "ocp";
+  std::string layout = "canonical", accumulation = "promoted";
 };
 ExitCode run_explain_gemm(const GlobalOptions &global, const ExplainOptions &options);
+ExitCode run_explain_quantize(const GlobalOptions &global, const ExplainOptions &options);
 ExitCode run_explain_dequantize(const GlobalOptions &global, const ExplainOptions &options);
 
 struct PrefetchOptions {
@@ -72,6 +74,7 @@ ExitCode run_dequantize(const GlobalOptions &global, const DequantizeOptions &op
 struct GemmOptions {
   std::string weights, x, output, bias;
   std::string dtype;  // "": as x
+  std::string w4a8;   // "promoted" or "fast": X quantized to E4M3
   std::string device;
 };
 ExitCode run_gemm(const GlobalOptions &global, const GemmOptions &options);
@@ -92,6 +95,8 @@ struct BenchGemmOptions {
   std::vector<int64_t> m;                   // empty: powers of two
   std::string dtype = "bf16";
   std::string layout = "auto";  // "auto", "canonical" or "packed"
+  std::string w4a8;             // "promoted" or "fast": X in E4M3
+  bool with_quantize = false;   // and what makes it of `dtype` in the time
   std::string kernel, device;
   std::string cublas = "auto";  // "auto", "on" or "off"
   std::string svg;              // a file, or ""
@@ -107,9 +112,19 @@ struct BenchDequantizeOptions {
 };
 ExitCode run_bench_dequantize(const GlobalOptions &global, const BenchDequantizeOptions &options);
 
+struct BenchQuantizeOptions {
+  std::vector<std::string> models, shapes;  // neither: the row lengths of gpt-oss-20b
+  std::vector<int64_t> m;                   // rows, for the row lengths of models; empty: some
+  std::vector<std::string> dtypes = {"bf16"};
+  std::string kernel, device;
+  int repeat = 9;
+};
+ExitCode run_bench_quantize(const GlobalOptions &global, const BenchQuantizeOptions &options);
+
 struct TuneOptions {
   std::vector<std::string> models, shapes;  // neither: gpt-oss-20b
   std::string dtype = "bf16";
+  std::string w4a8;  // "promoted" or "fast": E4M3 X
   std::string device;
   int64_t m_max = 8192;
 };

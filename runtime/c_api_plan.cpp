@@ -140,6 +140,19 @@ quern_status quern_gemm_tune(quern_device *device, const quern_gemm_desc *desc, 
   });
 }
 
+quern_status quern_quantize_plan(quern_device *device, const quern_quantize_desc *desc, quern_plan **plan) {
+  return guard([&] {
+    need(plan, "plan");
+    auto handle = std::make_unique<quern_plan>();
+    handle->plan = QuantizePlan::make(need(device, "device").device, read_struct(desc, "desc"));
+    *plan = handle.release();
+  });
+}
+
+quern_status quern_quantize_run(const quern_plan *plan, const quern_quantize_args *args, quern_stream stream) {
+  return guard([&] { plan_of<QuantizePlan>(plan, "quern_quantize_plan").run(read_struct(args, "args"), stream); });
+}
+
 quern_status quern_plan_workspace_size(const quern_plan *plan, int64_t size, size_t *bytes) {
   return guard([&] {
     const Plan &opened = *need(plan, "plan").plan;
@@ -166,4 +179,11 @@ quern_status quern_gemm_explain(quern_device *device, const quern_gemm_desc *des
                                 void *user) {
   return guard(
       [&] { visit_all(GemmPlan::explain(*need(device, "device").device, read_struct(desc, "desc")), visit, user); });
+}
+
+quern_status quern_quantize_explain(quern_device *device, const quern_quantize_desc *desc,
+                                    quern_candidate_visitor visit, void *user) {
+  return guard([&] {
+    visit_all(QuantizePlan::explain(*need(device, "device").device, read_struct(desc, "desc")), visit, user);
+  });
 }

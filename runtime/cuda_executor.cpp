@@ -45,21 +45,6 @@ std::vector<MeasuredStep> measured_steps(const Device &device, const Problem &pr
   return {};
 }
 
-}  // namespace
-
-DispatchRequest dispatch_request(const Device &device, const ExecutorRequest &request, const Target &target) {
-  DispatchRequest out{request.problem,
-                      device.facts(),
-                      forced_kernel(device.hub(), request),
-                      request.one_variant,
-                      measured_steps(device, request.problem),
-                      {}};
-  out.facts.capability = target.capability;
-  return out;
-}
-
-namespace {
-
 std::vector<Explanation> explain_dispatch(const Dispatch &dispatched, const std::string &target) {
   std::vector<Explanation> rows;
   for (const Choice &choice : dispatched.choices) {
@@ -76,6 +61,17 @@ std::vector<Explanation> explain_dispatch(const Dispatch &dispatched, const std:
 }
 
 }  // namespace
+
+DispatchRequest dispatch_request(const Device &device, const ExecutorRequest &request, const Target &target) {
+  DispatchRequest out{request.problem,
+                      device.facts(),
+                      forced_kernel(device.hub(), request),
+                      request.one_variant,
+                      measured_steps(device, request.problem),
+                      {}};
+  out.facts.capability = target.capability;
+  return out;
+}
 
 // A candidate that cannot be compiled, or lies about itself, is one refusal more; the next best takes its place.
 CudaExecutor::CudaExecutor(std::shared_ptr<Device> device, const ExecutorRequest &request)

@@ -6,6 +6,7 @@
 #include "runtime/cpu/kernels.hpp"
 #include "runtime/cuda_executor.hpp"
 #include "runtime/plan.hpp"
+#include "runtime/quantizing_executor.hpp"
 
 namespace quern {
 namespace {
@@ -17,35 +18,49 @@ void check_half(const char *name, quern_dtype dtype) {
   }
 }
 
-void check_choice(const char *name, int64_t value, int64_t most, const char *valid) {
-  if (value < 0 || value > most) fail(QUERN_INVALID_ARGUMENT, name, " is ", value, "; use ", valid);
+// Whether X is bf16 or f16 and the kernels multiply E4M3.
+bool quantizes(const quern_gemm_desc &desc) {
+  return desc.layout == QUERN_LAYOUT_MMA16_E5M2 && desc.x_dtype != QUERN_DTYPE_E4M3;
 }
 
-// The x_dtype that a packed layout is made for.
-quern_dtype layout_dtype(quern_layout layout) {
-  return layout == QUERN_LAYOUT_MMA16_BF16 ? QUERN_DTYPE_BF16 : QUERN_DTYPE_F16;
+// That layout, x_dtype and accumulation go together.
+void check_layout(const quern_gemm_desc &desc) {
+  check_choice("layout", desc.layout, QUERN_LAYOUT_MMA16_E5M2, "a QUERN_LAYOUT_ value");
+  check_choice("accumulation", desc.accumulation, QUERN_ACCUMULATION_FAST, "a QUERN_ACCUMULATION_ value");
+  const bool fp8 = desc.layout == QUERN_LAYOUT_MMA16_E5M2;
+  if (desc.x_dtype == QUERN_DTYPE_E4M3 && !fp8) {
+    fail(QUERN_INVALID_ARGUMENT, "x_dtype is E4M3, which goes with weights of layout QUERN_LAYOUT_MMA16_E5M2 only");
+  }
+  if (desc.accumulation == QUERN_ACCUMULATION_FAST && !fp8) {
+    fail(QUERN_INVALID_ARGUMENT,
+         "accumulation is fast, which goes with weights of layout QUERN_LAYOUT_MMA16_E5M2 only");
+  }
+  const bool other_half = (desc.layout == QUERN_LAYOUT_MMA16_BF16 && desc.x_dtype != QUERN_DTYPE_BF16) ||
+                          (desc.layout == QUERN_LAYOUT_MMA16_F16 && desc.x_dtype != QUERN_DTYPE_F16);
+  if (other_half) {
+    fail(QUERN_INVALID_ARGUMENT, "layout is packed for the other x_dtype; pack the weights for the type of X");
+  }
 }
 
 // The descriptor with its defaults filled in. Throws QUERN_INVALID_ARGUMENT.
 quern_gemm_desc checked(const quern_gemm_desc &given, bool on_cpu) {
   quern_gemm_desc desc = given;
   desc.format = resolve_format(desc.format);
-  check_half("x_dtype", desc.x_dtype);
+  if (desc.x_dtype != QUERN_DTYPE_E4M3) check_half("x_dtype", desc.x_dtype);
   if (desc.y_dtype != QUERN_DTYPE_F32) check_half("y_dtype", desc.y_dtype);
-  check_choice("bias_dtype", desc.bias_dtype, QUERN_DTYPE_BF16, "0 or a QUERN_DTYPE_ value");
+  check_choice("bias_dtype", desc.bias_dtype, QUERN_DTYPE_BF16,
+               "0, QUERN_DTYPE_BF16, QUERN_DTYPE_F16 or QUERN_DTYPE_F32");
   check_choice("scale_zero", desc.scale_zero, QUERN_SCALE_ZERO_FLUSH, "a QUERN_SCALE_ZERO_ value");
-  check_choice("layout", desc.layout, QUERN_LAYOUT_MMA16_F16, "a QUERN_LAYOUT_ value");
   check_choice("activation", desc.activation, QUERN_ACTIVATION_GELU_TANH, "a QUERN_ACTIVATION_ value");
   check_choice("residual", desc.residual, 1, "0 or 1");
   check_choice("batch_invariant", desc.batch_invariant, 1, "0 or 1");
   check_choice("overlap", desc.overlap, 1, "0 or 1");
-  if (desc.layout != QUERN_LAYOUT_CANONICAL && desc.x_dtype != layout_dtype(desc.layout)) {
-    fail(QUERN_INVALID_ARGUMENT, "layout is packed for the other x_dtype; pack the weights for the type of X");
-  }
+  check_layout(desc);
   check_size("m_max", desc.m_max, INT32_MAX);
   check_size("n", desc.n, INT32_MAX);
   check_k(desc.k);
-  desc.x_stride = resolve_stride("x_stride", desc.x_stride, desc.k, on_cpu ? 1 : 8);
+  const int64_t x_multiple = 16 / static_cast<int64_t>(dtype_bytes(desc.x_dtype));
+  desc.x_stride = resolve_stride("x_stride", desc.x_stride, desc.k, on_cpu ? 1 : x_multiple);
   desc.y_stride = resolve_stride("y_stride", desc.y_stride, desc.n, 1);
   desc.residual_stride = resolve_stride("residual_stride", desc.residual_stride, desc.n, 1);
   desc.blocks_stride = resolve_stride("blocks_stride", desc.blocks_stride, desc.k / 2, on_cpu ? 1 : 16);
@@ -56,21 +71,25 @@ quern_gemm_desc checked(const quern_gemm_desc &given, bool on_cpu) {
 
 TensorView describe_operand(const void *parameters, size_t operand) {
   const GemmParams &p = *static_cast<const GemmParams *>(parameters);
-  if (operand == 0) {  // x
-    return {p.x, {static_cast<uint64_t>(p.k), static_cast<uint64_t>(p.m)}, static_cast<uint64_t>(p.x_stride) * 2};
+  if (operand == 0) {  // x, in units of 16 bits; two E4M3 are one
+    const uint64_t units = p.x_dtype == kE4m3 ? 2 : 1;
+    return {p.x,
+            {static_cast<uint64_t>(p.k) / units, static_cast<uint64_t>(p.m)},
+            static_cast<uint64_t>(p.x_stride) * 2 / units};
   }
   // tiles: those of 16 rows follow each other
   const auto strip_bytes = static_cast<uint64_t>(packed_k_tiles(p.k)) * kPackedTileBytes;
   return {p.blocks, {strip_bytes / 8, static_cast<uint64_t>(packed_row_tiles(p.n))}, strip_bytes};
 }
 
+// The product, with X as the kernels read it.
 ExecutorRequest request(const quern_gemm_desc &desc) {
   Problem problem{&gemm_operation()};
   problem["m"] = desc.m_max;
   problem["n"] = desc.n;
   problem["k"] = desc.k;
   problem["format"] = desc.format;
-  problem["x_dtype"] = desc.x_dtype;
+  problem["x_dtype"] = quantizes(desc) ? QUERN_DTYPE_E4M3 : desc.x_dtype;
   problem["y_dtype"] = desc.y_dtype;
   problem["bias_dtype"] = desc.bias_dtype;
   problem["scale_zero"] = desc.scale_zero;
@@ -78,12 +97,13 @@ ExecutorRequest request(const quern_gemm_desc &desc) {
   problem["activation"] = desc.activation;
   problem["residual"] = desc.residual;
   problem["batch_invariant"] = desc.batch_invariant;
+  problem["accumulation"] = desc.accumulation;
   ExecutorRequest out{problem, desc.kernel == nullptr ? "" : desc.kernel, desc.target == nullptr ? "" : desc.target,
                       [](const void *parameters, cpu::ThreadPool &pool) {
                         cpu::gemm(*static_cast<const GemmParams *>(parameters), pool);
                       }};
   out.describe_operand = describe_operand;
-  out.overlap = desc.overlap != 0;
+  out.overlap = desc.overlap != 0 || quantizes(desc);  // W never comes from what quantizes X
   out.one_variant = desc.batch_invariant != 0;
   if (desc.layout != QUERN_LAYOUT_CANONICAL) {
     out.cpu_run = [](const void *parameters, cpu::ThreadPool &pool) {
@@ -94,12 +114,31 @@ ExecutorRequest request(const quern_gemm_desc &desc) {
   return out;
 }
 
+// What makes E4M3 of the product's X.
+ExecutorRequest request_for_x(const quern_gemm_desc &desc) {
+  quern_quantize_desc x = QUERN_QUANTIZE_DESC_INIT;
+  x.src_dtype = desc.x_dtype;
+  x.rows_max = desc.m_max;
+  x.k = desc.k;
+  x.src_stride = desc.x_stride;
+  x.dst_stride = desc.k;
+  x.target = desc.target;
+  x.overlap = desc.overlap;
+  return quantize_request(x);
+}
+
+std::unique_ptr<Executor> executor_for(const std::shared_ptr<Device> &device, const quern_gemm_desc &desc) {
+  std::unique_ptr<Executor> gemm = make_executor(device, request(desc));
+  if (!quantizes(desc)) return gemm;
+  return std::make_unique<QuantizingExecutor>(make_executor(device, request_for_x(desc)), std::move(gemm), desc.k);
+}
+
 }  // namespace
 
 std::unique_ptr<Plan> GemmPlan::make(const std::shared_ptr<Device> &device, const quern_gemm_desc &desc) {
   const bool on_cpu = device->kind() == QUERN_DEVICE_CPU;
   const quern_gemm_desc full = checked(desc, on_cpu);
-  std::unique_ptr<GemmPlan> plan(new GemmPlan(make_executor(device, request(full))));
+  std::unique_ptr<GemmPlan> plan(new GemmPlan(executor_for(device, full)));
   plan->desc_ = full;
   plan->desc_.kernel = plan->desc_.target = nullptr;  // the caller's strings
   plan->on_cpu_ = on_cpu;
@@ -108,18 +147,32 @@ std::unique_ptr<Plan> GemmPlan::make(const std::shared_ptr<Device> &device, cons
 }
 
 std::vector<Explanation> GemmPlan::explain(const Device &device, const quern_gemm_desc &desc) {
-  return quern::explain(device, request(checked(desc, device.kind() == QUERN_DEVICE_CPU)));
+  const quern_gemm_desc full = checked(desc, device.kind() == QUERN_DEVICE_CPU);
+  std::vector<Explanation> rows = quern::explain(device, request(full));
+  if (quantizes(full)) {
+    const std::vector<Explanation> second = quern::explain(device, request_for_x(full));
+    rows.insert(rows.end(), second.begin(), second.end());
+  }
+  return rows;
 }
 
 quern_layout GemmPlan::best_layout(const Device &device, const quern_gemm_desc &desc) {
   const bool on_cpu = device.kind() == QUERN_DEVICE_CPU;
   quern_gemm_desc packed = desc;
-  packed.layout = desc.x_dtype == QUERN_DTYPE_F16 ? QUERN_LAYOUT_MMA16_F16 : QUERN_LAYOUT_MMA16_BF16;
+  const bool fp8 = desc.x_dtype == QUERN_DTYPE_E4M3;
+  packed.layout = fp8                               ? QUERN_LAYOUT_MMA16_E5M2
+                  : desc.x_dtype == QUERN_DTYPE_F16 ? QUERN_LAYOUT_MMA16_F16
+                                                    : QUERN_LAYOUT_MMA16_BF16;
   const ExecutorRequest asked = request(checked(packed, on_cpu));
-  if (on_cpu) return QUERN_LAYOUT_CANONICAL;
+  if (on_cpu) return fp8 ? packed.layout : QUERN_LAYOUT_CANONICAL;
   const std::vector<Explanation> candidates = quern::explain(device, asked);
-  const bool served = !candidates.empty() && candidates.front().chosen;
-  return served ? packed.layout : QUERN_LAYOUT_CANONICAL;
+  if (!candidates.empty() && candidates.front().chosen) return packed.layout;
+  if (fp8) {
+    fail(QUERN_UNSUPPORTED, "no kernel on ", device.name(), " multiplies E4M3 X of this problem",
+         candidates.empty() ? "" : text(" (", candidates.front().kernel, ": ", candidates.front().reason, ")"),
+         "; keep X in bf16 or f16");
+  }
+  return QUERN_LAYOUT_CANONICAL;
 }
 
 DispatchRequest GemmPlan::dispatch_request(const Device &device, const quern_gemm_desc &desc) {
@@ -129,6 +182,11 @@ DispatchRequest GemmPlan::dispatch_request(const Device &device, const quern_gem
 void GemmPlan::check(const quern_gemm_args &args) const {
   check_run(args.m, "m", args.workspace, args.workspace_bytes);
   check_pointer("x", args.x, on_cpu_ ? dtype_bytes(desc_.x_dtype) : 16);
+  if (desc_.x_dtype == QUERN_DTYPE_E4M3) {
+    check_pointer("x_scales", args.x_scales, sizeof(float));
+  } else if (args.x_scales != nullptr) {
+    fail(QUERN_INVALID_ARGUMENT, "x_scales is given and the plan's X is not E4M3; pass NULL");
+  }
   if (desc_.layout == QUERN_LAYOUT_CANONICAL) {
     check_pointer("blocks", args.blocks, on_cpu_ ? 1 : 16);
     check_pointer("scales", args.scales, 1);
@@ -179,8 +237,8 @@ void GemmPlan::run(const quern_gemm_args &args, quern_stream stream) const {
   params.bias_dtype = static_cast<uint8_t>(desc_.bias_dtype);
   params.scale_zero = static_cast<uint8_t>(desc_.scale_zero);
   params.activation = static_cast<uint8_t>(desc_.activation);
-  params.x_scales = nullptr;
-  params.accumulation = kAccumulationPromoted;
+  params.x_scales = args.x_scales;
+  params.accumulation = static_cast<uint8_t>(desc_.accumulation);
   params.reserved[0] = params.reserved[1] = 0;
   executor().run(&params, args.m, stream);
 }

@@ -47,12 +47,19 @@ GraphTimer::GraphTimer(const Device &device) : context_(device) {
   const cu::Api &api = cu::need_driver();
   if (!api.has_timing)
     fail(QUERN_CUDA_UNAVAILABLE, "the driver has no graphs and events; install one of CUDA 12 or newer");
-  cu::check(api.stream_create(&stream_, cu::kStreamNonBlocking), "create a stream");
-  cu::check(api.event_create(&start_, 0), "create an event");
-  cu::check(api.event_create(&end_, 0), "create an event");
+  try {
+    cu::check(api.stream_create(&stream_, cu::kStreamNonBlocking), "create a stream");
+    cu::check(api.event_create(&start_, 0), "create an event");
+    cu::check(api.event_create(&end_, 0), "create an event");
+  } catch (...) {
+    destroy();
+    throw;
+  }
 }
 
-GraphTimer::~GraphTimer() {
+GraphTimer::~GraphTimer() { destroy(); }
+
+void GraphTimer::destroy() {
   const cu::Api &api = cu::need_driver();
   if (end_ != nullptr) api.event_destroy(end_);
   if (start_ != nullptr) api.event_destroy(start_);

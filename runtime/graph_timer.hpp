@@ -20,6 +20,8 @@ class GraphTimer {
   double microseconds(const std::function<void(quern_stream)> &enqueue, int replays);
 
  private:
+  void destroy();
+
   const CurrentContext context_;
   quern_stream stream_ = nullptr;
   cu::Event start_ = nullptr, end_ = nullptr;

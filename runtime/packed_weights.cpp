@@ -46,18 +46,44 @@ void check_pointers(const Device &device, const void *blocks, const void *scales
   check_pointer("packed", packed, device.kind() == QUERN_DEVICE_CPU ? alignof(PackedHeader) : 256);
 }
 
+bool is_packed(int64_t layout) { return layout > QUERN_LAYOUT_CANONICAL && layout <= QUERN_LAYOUT_MMA16_E5M2; }
+
+const char *why_not_held(quern_layout layout) {
+  switch (layout) {
+    case QUERN_LAYOUT_MMA16_F16:
+      return "24, which f16 cannot hold; pack for bf16, or keep the canonical layout";
+    case QUERN_LAYOUT_MMA16_E5M2:
+      return "26, which e5m2 cannot hold; name a fallback (QUERN_LAYOUT_MMA16_BF16), or keep the canonical layout";
+    default:
+      return "133 up to above 128; keep the canonical layout";
+  }
+}
+
+// Packs in this layout. Whether every row is held exactly.
+bool pack_as(const std::shared_ptr<Device> &device, const quern_weights_desc &desc, const void *blocks,
+             const void *scales, void *packed, quern_stream stream) {
+  const auto executor = make_executor(device, request(desc, kRepackPack));
+  PackedHeader header = packed_header(desc);
+  device->copy(packed, &header, sizeof header, stream);
+  RepackParams params = parameters(desc, kRepackPack, blocks, scales, packed);
+  executor->run(&params, desc.n, stream);
+  device->copy(&header, packed, sizeof header, stream);  // also waits
+  return (header.flags & kPackedInexact) == 0;
+}
+
 }  // namespace
 
 quern_weights_desc checked_weights(const quern_weights_desc &given) {
   quern_weights_desc desc = given;
   desc.format = resolve_format(desc.format);
-  if (desc.layout != QUERN_LAYOUT_MMA16_BF16 && desc.layout != QUERN_LAYOUT_MMA16_F16) {
+  if (!is_packed(desc.layout)) {
     fail(QUERN_INVALID_ARGUMENT, "layout is ", static_cast<int>(desc.layout), "; it must be a packed QUERN_LAYOUT_");
   }
-  if (desc.scale_zero < 0 || desc.scale_zero > QUERN_SCALE_ZERO_FLUSH) {
-    fail(QUERN_INVALID_ARGUMENT, "scale_zero is ", static_cast<int>(desc.scale_zero),
-         "; use a QUERN_SCALE_ZERO_ value");
+  if (desc.fallback != 0 && (!is_packed(desc.fallback) || desc.fallback == desc.layout)) {
+    fail(QUERN_INVALID_ARGUMENT, "fallback is ", static_cast<int>(desc.fallback),
+         "; it must be 0 or a packed QUERN_LAYOUT_ other than layout");
   }
+  check_choice("scale_zero", desc.scale_zero, QUERN_SCALE_ZERO_FLUSH, "a QUERN_SCALE_ZERO_ value");
   check_size("n", desc.n, INT32_MAX);
   check_k(desc.k);
   desc.blocks_stride = resolve_stride("blocks_stride", desc.blocks_stride, desc.k / 2, 1);
@@ -85,8 +111,7 @@ quern_weights_desc read_packed_header(const PackedHeader &header) {
     fail(QUERN_UNSUPPORTED, "the packed tensor has version ", header.version, "; this Quern reads ", kPackedVersion,
          ": pack the weights again");
   }
-  if (header.format != uint32_t{QUERN_FORMAT_MXFP4} ||
-      (header.layout != kLayoutMma16Bf16 && header.layout != kLayoutMma16F16)) {
+  if (header.format != uint32_t{QUERN_FORMAT_MXFP4} || !is_packed(header.layout)) {
     fail(QUERN_UNSUPPORTED, "the packed tensor has format ", header.format, " and layout ", header.layout,
          ", which this Quern does not know; pack the weights again");
   }
@@ -107,18 +132,13 @@ quern_weights_desc read_packed_header(const PackedHeader &header) {
 void pack_weights(const std::shared_ptr<Device> &device, const quern_weights_desc &desc, const void *blocks,
                   const void *scales, void *packed, quern_stream stream) {
   check_pointers(*device, blocks, scales, packed);
-  const auto executor = make_executor(device, request(desc, kRepackPack));
-  PackedHeader header = packed_header(desc);
-  device->copy(packed, &header, sizeof header, stream);
-  RepackParams params = parameters(desc, kRepackPack, blocks, scales, packed);
-  executor->run(&params, desc.n, stream);
-  device->copy(&header, packed, sizeof header, stream);  // also waits
-  if ((header.flags & kPackedInexact) != 0) {
-    fail(QUERN_UNSUPPORTED, "the scale bytes of a row span more than ",
-         desc.layout == QUERN_LAYOUT_MMA16_F16
-             ? "24, which f16 cannot hold; pack for bf16, or keep the canonical layout"
-             : "133 up to above 128; keep the canonical layout");
+  if (pack_as(device, desc, blocks, scales, packed, stream)) return;
+  quern_weights_desc last = desc;
+  if (desc.fallback != 0) {
+    last.layout = desc.fallback;
+    if (pack_as(device, last, blocks, scales, packed, stream)) return;
   }
+  fail(QUERN_UNSUPPORTED, "the scale bytes of a row span more than ", why_not_held(last.layout));
 }
 
 void unpack_weights(const std::shared_ptr<Device> &device, const quern_weights_desc &desc, const void *packed,
@@ -127,13 +147,16 @@ void unpack_weights(const std::shared_ptr<Device> &device, const quern_weights_d
   PackedHeader header{};
   device->copy(&header, packed, sizeof header, stream);
   const quern_weights_desc found = read_packed_header(header);
-  if (found.layout != desc.layout || found.n != desc.n || found.k != desc.k) {
+  const bool is_layout = found.layout == desc.layout || found.layout == desc.fallback;
+  if (!is_layout || found.n != desc.n || found.k != desc.k) {
     fail(QUERN_INVALID_ARGUMENT, "the packed tensor is ", found.n, " x ", found.k, " of layout ",
          static_cast<int>(found.layout), ", not ", desc.n, " x ", desc.k, " of layout ", static_cast<int>(desc.layout),
          "; describe what is there (quern_weights_inspect)");
   }
-  const auto executor = make_executor(device, request(desc, kRepackUnpack));
-  RepackParams params = parameters(desc, kRepackUnpack, blocks, scales, packed);
+  quern_weights_desc whole = desc;
+  whole.layout = found.layout;
+  const auto executor = make_executor(device, request(whole, kRepackUnpack));
+  RepackParams params = parameters(whole, kRepackUnpack, blocks, scales, packed);
   executor->run(&params, desc.n, stream);
   device->synchronize(stream);
 }

@@ -36,6 +36,10 @@ void check_k(int64_t k) {
   if (k % kMxfp4Block != 0) fail(QUERN_INVALID_ARGUMENT, "k is ", k, "; MXFP4 needs a multiple of ", kMxfp4Block);
 }
 
+void check_choice(const char *name, int64_t value, int64_t most, const char *valid) {
+  if (value < 0 || value > most) fail(QUERN_INVALID_ARGUMENT, name, " is ", value, "; use ", valid);
+}
+
 int64_t resolve_stride(const char *name, int64_t stride, int64_t row, int64_t multiple) {
   if (stride == 0) stride = row;
   if (stride < row || stride > (INT64_C(1) << 40)) {
@@ -54,6 +58,6 @@ void check_pointer(const char *name, const void *pointer, size_t alignment) {
   }
 }
 
-size_t dtype_bytes(quern_dtype dtype) { return dtype == QUERN_DTYPE_F32 ? 4 : 2; }
+size_t dtype_bytes(quern_dtype dtype) { return dtype == QUERN_DTYPE_F32 ? 4 : dtype == QUERN_DTYPE_E4M3 ? 1 : 2; }
 
 }  // namespace quern

@@ -56,10 +56,29 @@ class DequantizePlan final : public Plan {
   bool on_cpu_ = false;
 };
 
+class QuantizePlan final : public Plan {
+ public:
+  // Throws as quern_quantize_plan() says.
+  static std::unique_ptr<Plan> make(const std::shared_ptr<Device> &device, const quern_quantize_desc &desc);
+  void run(const quern_quantize_args &args, quern_stream stream) const;
+  static std::vector<Explanation> explain(const Device &device, const quern_quantize_desc &desc);
+
+ private:
+  using Plan::Plan;
+
+  quern_quantize_desc desc_{};
+  bool on_cpu_ = false;
+};
+
+// What an executor is asked for that quantizes so. `desc` is checked, with its defaults filled in.
+ExecutorRequest quantize_request(const quern_quantize_desc &desc);
+
 // Checks that descriptors and runs share; each throws QUERN_INVALID_ARGUMENT naming the field.
-quern_format resolve_format(quern_format format);  // 0 is MXFP4
+quern_format resolve_format(quern_format format);  // of weights; 0 is MXFP4
 void check_size(const char *name, int64_t value, int64_t most);
 void check_k(int64_t k);
+// An enumerator or flag from 0 to `most`; `valid` says what to use.
+void check_choice(const char *name, int64_t value, int64_t most, const char *valid);
 // `stride` or, where it is 0, `row`; not less than a row and, on CUDA, a multiple of `multiple`.
 int64_t resolve_stride(const char *name, int64_t stride, int64_t row, int64_t multiple);
 void check_pointer(const char *name, const void *pointer, size_t alignment);

@@ -11,7 +11,7 @@ namespace quern {
 namespace {
 
 constexpr size_t kMaxFile = 64 * 1024;
-constexpr const char *kTunedFields[] = {"n", "k", "format", "x_dtype", "layout", "batch_invariant"};
+constexpr const char *kTunedFields[] = {"n", "k", "format", "x_dtype", "layout", "batch_invariant", "accumulation"};
 
 std::filesystem::path file_of(const Hub &hub, const Problem &problem, const std::string &model) {
   FieldHash hash;

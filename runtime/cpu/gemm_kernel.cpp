@@ -102,7 +102,7 @@ HWY_INLINE void load_x(const GemmParams &p, const GemmTile &tile, int row, int64
   load_as_f32(p.x, first, p.x_dtype, count, x);
   // The next blocks, which no hardware sees coming among so many rows. At the end it is of no use and does no harm.
   const int64_t next = first + count;
-  hwy::Prefetch(static_cast<const uint8_t *>(p.x) + (p.x_dtype == kF32 ? next * 4 : next * 2));
+  hwy::Prefetch(static_cast<const uint8_t *>(p.x) + next * (p.x_dtype == kF32 ? 4 : p.x_dtype == kE4m3 ? 1 : 2));
 }
 
 void add_block(const GemmParams &p, const GemmTile &tile, int64_t block, Workspace &work) {
@@ -223,6 +223,11 @@ void gemm_tile(const GemmParams &p, const GemmTile &tile) {
 
   alignas(64) float bias[kTileColumns];
   load_bias(p, tile, bias);
+  if (p.x_scales != nullptr) {
+    for (int row = 0; row < tile.rows; ++row) {
+      multiply_by(work.totals + row * kTileColumns, p.x_scales[tile.first_row + row], kTileColumns);
+    }
+  }
   if (p.alpha != 1.0f) multiply_by(work.totals, p.alpha, count);
   add_to(work.totals, bias, count, kTileColumns);
   for (int row = 0; row < tile.rows; ++row) {

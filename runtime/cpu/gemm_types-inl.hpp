@@ -1,5 +1,5 @@
-// f16, bf16 and f32 rows to f32 and back for the GEMM kernel, with the results of mxfp4.h. Compiled once per Highway
-// target.
+// E4M3, f16, bf16 and f32 rows to f32, and back to the wider, with the results of e4m3.h and mxfp4.h. Compiled once per
+// Highway target.
 #if defined(QUERN_GEMM_TYPES_INL) == defined(HWY_TARGET_TOGGLE)
 #ifdef QUERN_GEMM_TYPES_INL
 #undef QUERN_GEMM_TYPES_INL
@@ -74,6 +74,21 @@ HWY_INLINE bool are_ordinary(const float *values, int count) {
   return hn::AllFalse(d, hn::Or(huge, tiny));
 }
 
+// As f32_from_e4m3().
+template <class D>
+HWY_INLINE hn::Vec<D> f32_bits_from_e4m3(D d, hn::Vec<D> bits) {
+  const auto sign = hn::And(bits, hn::Set(d, 0x80u));
+  const auto magnitude = hn::Xor(bits, sign);
+  const auto normal = hn::Add(hn::ShiftLeft<20>(magnitude), hn::Set(d, (127u - 7u) << 23));
+  // Subnormals as those of f16, above.
+  const hn::RebindToFloat<D> df;
+  const auto lifted = hn::BitCast(df, hn::Add(normal, hn::Set(d, 1u << 23)));
+  const auto subnormal = hn::BitCast(d, hn::Sub(lifted, hn::BitCast(df, hn::Set(d, (127u - 6u) << 23))));
+  auto value = hn::IfThenElse(hn::Lt(magnitude, hn::Set(d, 8u)), subnormal, normal);
+  value = hn::IfThenElse(hn::Eq(magnitude, hn::Set(d, 0x7fu)), hn::Set(d, 0x7fc00000u), value);
+  return hn::Or(value, hn::ShiftLeft<24>(sign));
+}
+
 // `count` elements from `source[first]` on, a multiple of the lanes.
 HWY_INLINE void load_as_f32(const void *source, int64_t first, uint32_t dtype, int count, float *values) {
   const hn::ScalableTag<float> df;
@@ -83,6 +98,15 @@ HWY_INLINE void load_as_f32(const void *source, int64_t first, uint32_t dtype, i
   if (dtype == kF32) {
     const float *from = static_cast<const float *>(source) + first;
     for (int i = 0; i < count; i += lanes) hn::Store(hn::LoadU(df, from + i), df, values + i);
+    return;
+  }
+  if (dtype == kE4m3) {
+    const hn::Rebind<uint8_t, decltype(df)> bytes;
+    const uint8_t *from = static_cast<const uint8_t *>(source) + first;
+    for (int i = 0; i < count; i += lanes) {
+      const auto bits = f32_bits_from_e4m3(d, hn::PromoteTo(d, hn::LoadU(bytes, from + i)));
+      hn::Store(hn::BitCast(df, bits), df, values + i);
+    }
     return;
   }
   const uint16_t *from = static_cast<const uint16_t *>(source) + first;

@@ -5,14 +5,15 @@
 #include "runtime/cpu/highway_targets.hpp"
 #include "runtime/cpu/kernels.hpp"
 
-// The kernels as dequantize_kernel.cpp and gemm_kernel.cpp define them, in Highway's namespace of each target.
+// The kernels as *_kernel.cpp define them, in Highway's namespace of each target.
 #define QUERN_DECLARE_KERNELS(target)                                                                           \
   namespace target {                                                                                            \
   void dequantize_blocks(const DecodeTable &table, const uint8_t *blocks, const uint8_t *scales, int64_t count, \
                          void *dst, bool wide, bool stream);                                                    \
   void gemm_tile(const GemmParams &params, const GemmTile &tile);                                               \
+  void quantize_row(const void *src, Dtype dtype, int64_t k, uint8_t *dst, float *scale);                       \
   }
-#define QUERN_KERNELS(target) target::dequantize_blocks, target::gemm_tile
+#define QUERN_KERNELS(target) target::dequantize_blocks, target::gemm_tile, target::quantize_row
 
 namespace quern::cpu {
 

@@ -33,6 +33,8 @@ struct InstructionSet {
   void (*dequantize)(const DecodeTable &table, const uint8_t *blocks, const uint8_t *scales, int64_t count, void *dst,
                      bool wide, bool stream);
   void (*gemm)(const GemmParams &params, const GemmTile &tile);
+  // A row of `k` elements, a multiple of kMxfp4Block, to E4M3 and its scale.
+  void (*quantize)(const void *src, Dtype dtype, int64_t k, uint8_t *dst, float *scale);
 };
 
 // Those that this machine can run, best first.

@@ -340,7 +340,7 @@ static void test_gemm_plans(quern_device *device) {
   INVALID(quern_gemm_plan(device, NULL, &refused));
   INVALID(quern_gemm_plan(device, &desc, NULL));
   NO_PLAN(quern_gemm_plan, desc, struct_size, 4);
-  NO_PLAN(quern_gemm_plan, desc, format, (quern_format)2);
+  NO_PLAN(quern_gemm_plan, desc, format, QUERN_FORMAT_E4M3_ROW);
   NO_PLAN(quern_gemm_plan, desc, x_dtype, (quern_dtype)0);
   NO_PLAN(quern_gemm_plan, desc, x_dtype, QUERN_DTYPE_F32);
   NO_PLAN(quern_gemm_plan, desc, y_dtype, (quern_dtype)0);
@@ -358,7 +358,13 @@ static void test_gemm_plans(quern_device *device) {
   NO_PLAN(quern_gemm_plan, desc, blocks_stride, K / 2 - 16);
   NO_PLAN(quern_gemm_plan, desc, scales_stride, -3);
   NO_PLAN(quern_gemm_plan, desc, scale_zero, (quern_scale_zero)2);
-  NO_PLAN(quern_gemm_plan, desc, layout, (quern_layout)3);
+  NO_PLAN(quern_gemm_plan, desc, layout, (quern_layout)4);
+  NO_PLAN(quern_gemm_plan, desc, x_dtype, QUERN_DTYPE_E4M3); /* canonical weights */
+  NO_PLAN(quern_gemm_plan, desc, x_dtype, (quern_dtype)5);
+  NO_PLAN(quern_gemm_plan, desc, y_dtype, QUERN_DTYPE_E4M3);
+  NO_PLAN(quern_gemm_plan, desc, bias_dtype, QUERN_DTYPE_E4M3);
+  NO_PLAN(quern_gemm_plan, desc, accumulation, QUERN_ACCUMULATION_FAST); /* canonical weights */
+  NO_PLAN(quern_gemm_plan, desc, accumulation, (quern_accumulation)2);
   NO_PLAN(quern_gemm_plan, desc, activation, (quern_activation)5);
   NO_PLAN(quern_gemm_plan, desc, residual, 2);
   NO_PLAN(quern_gemm_plan, desc, residual_stride, N - 1);
@@ -512,6 +518,219 @@ static void test_packed_weights(quern_device *device) {
   INVALID(quern_gemm_run(plan, &args, NULL));
   EXPECT(QUERN_UNSUPPORTED, quern_gemm_tune(device, &desc, NULL, NULL)); /* the CPU has nothing to choose from */
   INVALID(quern_gemm_tune(NULL, &desc, NULL, NULL));
+  quern_plan_close(plan);
+  EXPECT(QUERN_OK, quern_device_release(device, workspace));
+}
+
+/* Rows to E4M3, on the CPU. */
+static void test_quantize(quern_device *device) {
+  quern_quantize_desc desc = QUERN_QUANTIZE_DESC_INIT;
+  quern_quantize_args args = QUERN_QUANTIZE_ARGS_INIT;
+  quern_gemm_args gemm = QUERN_GEMM_ARGS_INIT;
+  quern_plan *plan = NULL;
+  static uint16_t src[M * K];
+  static uint8_t dst[M * K + 1];
+  static float row_scales[M + 1];
+  size_t bytes = 77;
+  int visits = 0;
+  desc.src_dtype = QUERN_DTYPE_BF16;
+  desc.rows_max = M;
+  desc.k = K;
+  INVALID(quern_quantize_plan(NULL, &desc, &plan));
+  INVALID(quern_quantize_plan(device, NULL, &plan));
+  INVALID(quern_quantize_plan(device, &desc, NULL));
+  {
+    quern_plan *refused = (quern_plan *)(void *)&marker;
+    quern_quantize_desc bad;
+    NO_PLAN(quern_quantize_plan, desc, struct_size, 4);
+    NO_PLAN(quern_quantize_plan, desc, format, QUERN_FORMAT_MXFP4);
+    NO_PLAN(quern_quantize_plan, desc, format, (quern_format)3);
+    NO_PLAN(quern_quantize_plan, desc, src_dtype, (quern_dtype)0);
+    NO_PLAN(quern_quantize_plan, desc, src_dtype, QUERN_DTYPE_E4M3);
+    NO_PLAN(quern_quantize_plan, desc, rows_max, 0);
+    NO_PLAN(quern_quantize_plan, desc, rows_max, INT64_MAX);
+    NO_PLAN(quern_quantize_plan, desc, k, 0);
+    NO_PLAN(quern_quantize_plan, desc, k, K + 16);
+    NO_PLAN(quern_quantize_plan, desc, k, INT64_MAX);
+    NO_PLAN(quern_quantize_plan, desc, src_stride, K - 1);
+    NO_PLAN(quern_quantize_plan, desc, dst_stride, -K);
+    NO_PLAN(quern_quantize_plan, desc, overlap, 2);
+    NO_PLAN(quern_quantize_plan, desc, target, "compute_90"); /* of CUDA */
+    UNTOUCHED(refused);
+  }
+  EXPECT(QUERN_CANCELLED, quern_quantize_explain(device, &desc, stop, &visits));
+  CHECK(visits == 1);
+  INVALID(quern_quantize_explain(device, &desc, NULL, NULL));
+  INVALID(quern_quantize_explain(NULL, &desc, stop, &visits));
+  INVALID(quern_quantize_explain(device, NULL, stop, &visits));
+
+  desc.format = (quern_format)0; /* the default */
+  EXPECT(QUERN_OK, quern_quantize_plan(device, &desc, &plan));
+  EXPECT(QUERN_OK, quern_plan_workspace_size(plan, M, &bytes));
+  CHECK(bytes == 0);
+  INVALID(quern_plan_workspace_size(plan, M + 1, &bytes));
+  src[0] = 0x4380; /* 256 */
+  src[1] = 0xc3e0; /* -448 */
+  src[K] = 0x7f80; /* infinity, in the second row */
+  args.rows = 2;
+  args.src = src;
+  args.dst = dst;
+  args.scales = row_scales;
+  row_scales[2] = 5.0f;
+  EXPECT(QUERN_OK, quern_quantize_run(plan, &args, NULL));
+  CHECK(row_scales[0] == 1.0f && row_scales[1] > 3e38f && row_scales[2] == 5.0f);
+  CHECK(dst[0] == 0x78 && dst[1] == 0xfe && dst[2] == 0 && dst[K] == 0x7f && dst[K + 1] == 0 && dst[2 * K] == 0);
+  INVALID(quern_quantize_run(NULL, &args, NULL));
+  INVALID(quern_quantize_run(plan, NULL, NULL));
+  {
+    quern_quantize_args bad;
+    NO_RUN(quern_quantize_run, plan, args, struct_size, 0);
+    NO_RUN(quern_quantize_run, plan, args, rows, 0);
+    NO_RUN(quern_quantize_run, plan, args, rows, M + 1);
+    NO_RUN(quern_quantize_run, plan, args, src, NULL);
+    NO_RUN(quern_quantize_run, plan, args, src, (char *)src + 1);
+    NO_RUN(quern_quantize_run, plan, args, dst, NULL);
+    NO_RUN(quern_quantize_run, plan, args, scales, NULL);
+    NO_RUN(quern_quantize_run, plan, args, scales, (float *)(void *)((char *)row_scales + 2));
+  }
+  gemm.m = 1;
+  INVALID(quern_gemm_run(plan, &gemm, NULL)); /* a plan of another operation */
+  quern_plan_close(plan);
+}
+
+static quern_plan *w4a8_plan(quern_device *device, quern_dtype x_dtype, quern_accumulation accumulation) {
+  quern_gemm_desc desc = QUERN_GEMM_DESC_INIT;
+  quern_plan *plan = NULL;
+  desc.x_dtype = x_dtype;
+  desc.y_dtype = QUERN_DTYPE_BF16;
+  desc.m_max = M;
+  desc.n = N;
+  desc.k = K;
+  desc.layout = QUERN_LAYOUT_MMA16_E5M2;
+  desc.accumulation = accumulation;
+  EXPECT(QUERN_OK, quern_gemm_plan(device, &desc, &plan));
+  return plan;
+}
+
+/* The layout that X of E4M3 goes with: what is refused, what falls back, and that a plan which quantizes X gives the
+ * bits of quantizing it and multiplying. */
+static void test_w4a8(quern_device *device) {
+  quern_weights_desc weights = QUERN_WEIGHTS_DESC_INIT, found = QUERN_WEIGHTS_DESC_INIT;
+  quern_quantize_desc quantize = QUERN_QUANTIZE_DESC_INIT;
+  quern_quantize_args rows = QUERN_QUANTIZE_ARGS_INIT;
+  quern_gemm_desc desc = QUERN_GEMM_DESC_INIT;
+  quern_gemm_args args = QUERN_GEMM_ARGS_INIT;
+  quern_layout layout = (quern_layout)77;
+  quern_plan *plan, *quantizer = NULL;
+  static uint64_t packed[4096];
+  static uint8_t my_blocks[N * K / 2], my_scales[N * K / 32], back[N * K / 2], scales_back[N * K / 32], x8[M * K];
+  static uint16_t from_x8[M * N], from_bf16[M * N];
+  static float row_scales[M];
+  size_t own = 0, needed = 0, bytes = 0;
+  void *workspace = NULL;
+  int i;
+  for (i = 0; i < N * K / 2; ++i) my_blocks[i] = (uint8_t)(i * 37 + 1);
+  for (i = 0; i < N * K / 32; ++i) my_scales[i] = (uint8_t)(100 + i % 27);
+  for (i = 0; i < M * K; ++i) x[i] = (uint16_t)(0x3f00 + i * 7 % 256 + (i % 3 == 0 ? 0x8000 : 0));
+
+  weights.layout = QUERN_LAYOUT_MMA16_E5M2;
+  weights.n = N;
+  weights.k = K;
+  EXPECT(QUERN_OK, quern_weights_packed_bytes(&weights, &bytes));
+  CHECK(bytes <= sizeof packed);
+  EXPECT(QUERN_OK, quern_weights_pack(device, &weights, my_blocks, my_scales, packed, NULL));
+  EXPECT(QUERN_OK, quern_weights_inspect(packed, 256, &found, NULL));
+  CHECK(found.layout == QUERN_LAYOUT_MMA16_E5M2 && found.fallback == QUERN_LAYOUT_CANONICAL);
+  EXPECT(QUERN_OK, quern_weights_unpack(device, &weights, packed, back, scales_back, NULL));
+  CHECK(memcmp(back, my_blocks, sizeof back) == 0 && memcmp(scales_back, my_scales, sizeof scales_back) == 0);
+
+  /* A row that spans 27 */
+  my_scales[3] = 99;
+  my_scales[4] = 126;
+  EXPECT(QUERN_UNSUPPORTED, quern_weights_pack(device, &weights, my_blocks, my_scales, packed, NULL));
+  CHECK(strstr(quern_last_error(), "26") != NULL && strstr(quern_last_error(), "fallback") != NULL);
+  weights.fallback = QUERN_LAYOUT_MMA16_F16; /* holds 24 */
+  EXPECT(QUERN_UNSUPPORTED, quern_weights_pack(device, &weights, my_blocks, my_scales, packed, NULL));
+  weights.fallback = QUERN_LAYOUT_MMA16_E5M2;
+  INVALID(quern_weights_pack(device, &weights, my_blocks, my_scales, packed, NULL));
+  weights.fallback = (quern_layout)4;
+  INVALID(quern_weights_pack(device, &weights, my_blocks, my_scales, packed, NULL));
+  weights.fallback = QUERN_LAYOUT_MMA16_BF16;
+  EXPECT(QUERN_OK, quern_weights_pack(device, &weights, my_blocks, my_scales, packed, NULL));
+  EXPECT(QUERN_OK, quern_weights_inspect(packed, 256, &found, NULL));
+  CHECK(found.layout == QUERN_LAYOUT_MMA16_BF16);
+  EXPECT(QUERN_OK, quern_weights_unpack(device, &weights, packed, back, scales_back, NULL));
+  CHECK(memcmp(back, my_blocks, sizeof back) == 0 && memcmp(scales_back, my_scales, sizeof scales_back) == 0);
+  weights.fallback = QUERN_LAYOUT_MMA16_F16;
+  INVALID(quern_weights_unpack(device, &weights, packed, back, scales_back, NULL)); /* it became another */
+  my_scales[3] = 103;
+  my_scales[4] = 104;
+  weights.fallback = QUERN_LAYOUT_MMA16_BF16;
+  EXPECT(QUERN_OK, quern_weights_pack(device, &weights, my_blocks, my_scales, packed, NULL));
+  EXPECT(QUERN_OK, quern_weights_inspect(packed, 256, &found, NULL));
+  CHECK(found.layout == QUERN_LAYOUT_MMA16_E5M2);
+
+  desc.x_dtype = QUERN_DTYPE_E4M3;
+  desc.y_dtype = QUERN_DTYPE_BF16;
+  desc.m_max = M;
+  desc.n = N;
+  desc.k = K;
+  EXPECT(QUERN_OK, quern_gemm_best_layout(device, &desc, &layout));
+  CHECK(layout == QUERN_LAYOUT_MMA16_E5M2);
+  plan = NULL;
+  desc.layout = QUERN_LAYOUT_MMA16_BF16;
+  INVALID(quern_gemm_plan(device, &desc, &plan));
+  desc.x_dtype = QUERN_DTYPE_F32;
+  desc.layout = QUERN_LAYOUT_MMA16_E5M2;
+  INVALID(quern_gemm_plan(device, &desc, &plan));
+  desc.x_dtype = QUERN_DTYPE_BF16;
+  desc.layout = QUERN_LAYOUT_MMA16_BF16;
+  desc.accumulation = QUERN_ACCUMULATION_FAST;
+  INVALID(quern_gemm_plan(device, &desc, &plan));
+  desc.layout = QUERN_LAYOUT_MMA16_E5M2;
+  EXPECT(QUERN_UNSUPPORTED, quern_gemm_tune(device, &desc, NULL, NULL)); /* the CPU has nothing to choose from */
+
+  quantize.src_dtype = QUERN_DTYPE_BF16;
+  quantize.rows_max = M;
+  quantize.k = K;
+  EXPECT(QUERN_OK, quern_quantize_plan(device, &quantize, &quantizer));
+  rows.rows = M;
+  rows.src = x;
+  rows.dst = x8;
+  rows.scales = row_scales;
+  EXPECT(QUERN_OK, quern_quantize_run(quantizer, &rows, NULL));
+  quern_plan_close(quantizer);
+
+  plan = w4a8_plan(device, QUERN_DTYPE_E4M3, QUERN_ACCUMULATION_PROMOTED);
+  EXPECT(QUERN_OK, quern_plan_workspace_size(plan, M, &own));
+  EXPECT(QUERN_OK, quern_device_allocate(device, own + 4096, &workspace));
+  args.m = M;
+  args.x = x8;
+  args.blocks = packed;
+  args.y = from_x8;
+  args.workspace = workspace;
+  args.workspace_bytes = own;
+  INVALID(quern_gemm_run(plan, &args, NULL)); /* x_scales are needed */
+  args.x_scales = (const float *)(const void *)((char *)row_scales + 1);
+  INVALID(quern_gemm_run(plan, &args, NULL));
+  args.x_scales = row_scales;
+  EXPECT(QUERN_OK, quern_gemm_run(plan, &args, NULL));
+  quern_plan_close(plan);
+
+  plan = w4a8_plan(device, QUERN_DTYPE_BF16, QUERN_ACCUMULATION_FAST);
+  EXPECT(QUERN_OK, quern_plan_workspace_size(plan, M, &needed));
+  CHECK(needed == own + (M * K + 255) / 256 * 256 + 256);
+  args.x = x;
+  args.y = from_bf16;
+  args.workspace_bytes = needed;
+  INVALID(quern_gemm_run(plan, &args, NULL)); /* x_scales are the plan's own */
+  args.x_scales = NULL;
+  args.workspace_bytes = needed - 1;
+  EXPECT(QUERN_BUFFER_TOO_SMALL, quern_gemm_run(plan, &args, NULL));
+  args.workspace_bytes = needed;
+  EXPECT(QUERN_OK, quern_gemm_run(plan, &args, NULL));
+  CHECK(memcmp(from_x8, from_bf16, sizeof from_x8) == 0);
+  CHECK(from_x8[0] != 0 || from_x8[1] != 0);
   quern_plan_close(plan);
   EXPECT(QUERN_OK, quern_device_release(device, workspace));
 }
@@ -680,6 +899,8 @@ int main(void) {
   test_gemm_plans(device);
   test_gemm_runs(device);
   test_packed_weights(device);
+  test_quantize(device);
+  test_w4a8(device);
   test_target(hub);
   test_kernel(hub);
   test_kernels_and_cache(hub);

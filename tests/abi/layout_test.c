@@ -71,10 +71,12 @@ SIZE(quern_dtype, 4);
 VALUE(QUERN_DTYPE_F32, 1);
 VALUE(QUERN_DTYPE_F16, 2);
 VALUE(QUERN_DTYPE_BF16, 3);
+VALUE(QUERN_DTYPE_E4M3, 4);
 VALUE(QUERN_DTYPE_MAX_ENUM, 0x7fffffff);
 
 SIZE(quern_format, 4);
 VALUE(QUERN_FORMAT_MXFP4, 1);
+VALUE(QUERN_FORMAT_E4M3_ROW, 2);
 VALUE(QUERN_FORMAT_MAX_ENUM, 0x7fffffff);
 
 SIZE(quern_convention, 4);
@@ -184,7 +186,28 @@ AT(quern_dequantize_args, dst, 32);
 AT(quern_dequantize_args, workspace, 40);
 AT(quern_dequantize_args, workspace_bytes, 48);
 
-SIZE(quern_gemm_desc, 136);
+SIZE(quern_quantize_desc, 72);
+AT(quern_quantize_desc, struct_size, 0);
+AT(quern_quantize_desc, format, 8);
+AT(quern_quantize_desc, src_dtype, 12);
+AT(quern_quantize_desc, rows_max, 16);
+AT(quern_quantize_desc, k, 24);
+AT(quern_quantize_desc, src_stride, 32);
+AT(quern_quantize_desc, dst_stride, 40);
+AT(quern_quantize_desc, kernel, 48);
+AT(quern_quantize_desc, target, 56);
+AT(quern_quantize_desc, overlap, 64);
+
+SIZE(quern_quantize_args, 56);
+AT(quern_quantize_args, struct_size, 0);
+AT(quern_quantize_args, rows, 8);
+AT(quern_quantize_args, src, 16);
+AT(quern_quantize_args, dst, 24);
+AT(quern_quantize_args, scales, 32);
+AT(quern_quantize_args, workspace, 40);
+AT(quern_quantize_args, workspace_bytes, 48);
+
+SIZE(quern_gemm_desc, 144);
 AT(quern_gemm_desc, struct_size, 0);
 AT(quern_gemm_desc, format, 8);
 AT(quern_gemm_desc, x_dtype, 12);
@@ -206,6 +229,12 @@ AT(quern_gemm_desc, residual, 112);
 AT(quern_gemm_desc, residual_stride, 120);
 AT(quern_gemm_desc, batch_invariant, 128);
 AT(quern_gemm_desc, overlap, 132);
+AT(quern_gemm_desc, accumulation, 136);
+
+SIZE(quern_accumulation, 4);
+VALUE(QUERN_ACCUMULATION_PROMOTED, 0);
+VALUE(QUERN_ACCUMULATION_FAST, 1);
+VALUE(QUERN_ACCUMULATION_MAX_ENUM, 0x7fffffff);
 
 SIZE(quern_activation, 4);
 VALUE(QUERN_ACTIVATION_NONE, 0);
@@ -219,6 +248,7 @@ SIZE(quern_layout, 4);
 VALUE(QUERN_LAYOUT_CANONICAL, 0);
 VALUE(QUERN_LAYOUT_MMA16_BF16, 1);
 VALUE(QUERN_LAYOUT_MMA16_F16, 2);
+VALUE(QUERN_LAYOUT_MMA16_E5M2, 3);
 VALUE(QUERN_LAYOUT_MAX_ENUM, 0x7fffffff);
 
 SIZE(quern_weights_desc, 56);
@@ -230,8 +260,9 @@ AT(quern_weights_desc, k, 24);
 AT(quern_weights_desc, blocks_stride, 32);
 AT(quern_weights_desc, scales_stride, 40);
 AT(quern_weights_desc, scale_zero, 48);
+AT(quern_weights_desc, fallback, 52);
 
-SIZE(quern_gemm_args, 88);
+SIZE(quern_gemm_args, 96);
 AT(quern_gemm_args, struct_size, 0);
 AT(quern_gemm_args, m, 8);
 AT(quern_gemm_args, x, 16);
@@ -243,6 +274,7 @@ AT(quern_gemm_args, workspace, 56);
 AT(quern_gemm_args, workspace_bytes, 64);
 AT(quern_gemm_args, residual, 72);
 AT(quern_gemm_args, alpha, 80);
+AT(quern_gemm_args, x_scales, 88);
 
 SIZE(quern_tune_report, 56);
 AT(quern_tune_report, struct_size, 0);
@@ -383,6 +415,9 @@ int main(void) {
   { const quern_decode_policy s = QUERN_DECODE_POLICY_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_dequantize_desc s = QUERN_DEQUANTIZE_DESC_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_dequantize_args s = QUERN_DEQUANTIZE_ARGS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_quantize_desc s = QUERN_QUANTIZE_DESC_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_quantize_args s = QUERN_QUANTIZE_ARGS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_weights_desc s = QUERN_WEIGHTS_DESC_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_gemm_desc s = QUERN_GEMM_DESC_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_gemm_args s = QUERN_GEMM_ARGS_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_prefetch_options s = QUERN_PREFETCH_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }

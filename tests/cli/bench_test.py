@@ -66,6 +66,29 @@ class BenchTest(CliTest):
                             "--repeat", "1")
         self.assertIn("cpu/dequantize", text)
 
+    def test_quantize_on_the_cpu(self):
+        document = self.read_json("bench", "quantize", "--device", "cpu", "--shape", "256x64", "--dtype",
+                                  "bf16,f16,f32", "--repeat", "1")
+        self.check_facts(document, "quantize", "copy")
+        self.assertEqual([r["src_dtype"] for r in document["results"]], ["bf16", "f16", "f32"])
+        for result in document["results"]:
+            self.check_time(result["time"])
+        text = self.succeed("bench", "quantize", "--device", "cpu", "--m", "2", "--repeat", "1")
+        self.assertIn("cpu/quantize", text)
+        self.assertIn("2x2880", text)
+        self.assertIn("2x4096", text)
+
+    def test_w4a8_on_the_cpu(self):
+        gemm = ("bench", "gemm", "--device", "cpu", "--shape", "64x64", "--m", "1,2", "--repeat", "1")
+        for flag, x_dtype, w4a8 in (("--w4a8", "e4m3", "promoted"), ("--w4a8=fast", "e4m3", "fast")):
+            document = self.read_json(*gemm, flag)
+            self.assertEqual((document["x_dtype"], document["y_dtype"], document["w4a8"]), (x_dtype, "bf16", w4a8))
+            self.assertEqual(document["shapes"][0]["layout"], "mma16_e5m2")
+        document = self.read_json(*gemm, "--w4a8", "--with-quantize", "--dtype", "f16")
+        self.assertEqual((document["x_dtype"], document["w4a8"]), ("f16", "promoted"))
+        self.assertIn("X e4m3, W4A8 fast", self.succeed(*gemm, "--w4a8=fast"))
+        self.assertIsNone(self.read_json(*gemm)["w4a8"])
+
     def test_wrong_use(self):
         gemm = ("bench", "gemm", "--device", "cpu", "-q")
         for code, says, arguments in (
@@ -78,6 +101,11 @@ class BenchTest(CliTest):
                 (2, "quern --help", (*gemm, "--repeat", "0")),
                 (2, "quern --help", (*gemm, "--layout", "round")),
                 (2, "--cublas", (*gemm, "--cublas", "on")),
+                (2, "--w4a8", (*gemm, "--with-quantize")),
+                (2, "--layout", (*gemm, "--w4a8", "--layout", "packed")),
+                (2, "quern --help", (*gemm, "--w4a8=slow")),
+                (2, "multiple of 32", ("bench", "quantize", "--device", "cpu", "--shape", "64x33")),
+                (1, "60%", ("bench", "quantize", "--device", "cpu", "-q", "--shape", "2147483616x2147483616")),
                 (3, "no/such", (*gemm, "--kernel", "no/such:variant")),
                 (1, "No such file", (*gemm, "--svg", "/no/such/place/plot.svg")),
                 (1, "60%", (*gemm, "--shape", "2147483616x2147483616", "--m", "1")),

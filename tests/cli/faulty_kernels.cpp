@@ -16,7 +16,7 @@ struct Result {
   size_t bytes = 0;  // of one element
   int calls = 0;
 };
-Result gemm_result, dequantize_result;  // of the last plan made
+Result gemm_result, dequantize_result, quantize_result;  // of the last plan made
 
 template <typename Function>
 Function *next(const char *name) {
@@ -63,5 +63,17 @@ extern "C" quern_status quern_dequantize_run(const quern_plan *plan, const quern
   const quern_status status = next<decltype(quern_dequantize_run)>("quern_dequantize_run")(plan, args, stream);
   // The weights of a GEMM's reference come dense, without a stride in the plan: those are left whole.
   if (status == QUERN_OK && dequantize_result.stride > 0) spoil(args->dst, args->rows, dequantize_result);
+  return status;
+}
+
+extern "C" quern_status quern_quantize_plan(quern_device *device, const quern_quantize_desc *desc, quern_plan **plan) {
+  quantize_result = {desc->k, desc->dst_stride, size_t{1}, quantize_result.calls};
+  return next<decltype(quern_quantize_plan)>("quern_quantize_plan")(device, desc, plan);
+}
+
+extern "C" quern_status quern_quantize_run(const quern_plan *plan, const quern_quantize_args *args,
+                                           quern_stream stream) {
+  const quern_status status = next<decltype(quern_quantize_run)>("quern_quantize_run")(plan, args, stream);
+  if (status == QUERN_OK) spoil(args->dst, args->rows, quantize_result);
   return status;
 }

@@ -33,6 +33,33 @@ TEST(FloatFormat, EveryHalfSurvivesTheWayThroughF64) {
   }
 }
 
+TEST(FloatFormat, EveryE4m3SurvivesTheWayThroughF64) {
+  double before = -1;
+  for (unsigned code = 0; code < 256; ++code) {
+    const auto element = static_cast<std::byte>(code);
+    const double value = load(&element, 0, QUERN_DTYPE_E4M3);
+    if ((code & 0x7f) == 0x7f) {
+      EXPECT_TRUE(std::isnan(value));
+      continue;
+    }
+    std::byte back{};
+    store(value, &back, 0, QUERN_DTYPE_E4M3);
+    EXPECT_EQ(back, element);
+    EXPECT_EQ(round_to(value, QUERN_DTYPE_E4M3), value);
+    EXPECT_EQ(std::signbit(value), code >= 128);
+    if (code >= 128) continue;
+    EXPECT_GT(value, before);
+    // Halfway from the one before goes to the even code.
+    if (code > 0) {
+      EXPECT_EQ(round_to((value + before) / 2, QUERN_DTYPE_E4M3), code % 2 == 0 ? value : before);
+    }
+    before = value;
+  }
+  EXPECT_EQ(before, 448);
+  EXPECT_EQ(round_to(-1e9, QUERN_DTYPE_E4M3), -448);
+  EXPECT_EQ(round_to(0x1p-11, QUERN_DTYPE_E4M3), 0);
+}
+
 TEST(FloatFormat, F32IsRoundedAsTheHostRounds) {
   uint64_t state = 1;
   for (int i = 0; i < 100'000; ++i) {

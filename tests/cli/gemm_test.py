@@ -66,6 +66,35 @@ class GemmTest(CliTest):
                                   self.path("y"), "--device", "cpu")
         self.assertEqual((document["shape"], document["dtype"], document["device"]), ([M, N], "bf16", "cpu"))
 
+    def relative_error(self, y, w):
+        got = unpack(y[2], y[0])
+        expected = [math.fsum(X[m * K + k] * w[n][k] for k in range(K)) for m in range(M) for n in range(N)]
+        return math.sqrt(math.fsum((a - b) ** 2 for a, b in zip(got, expected)) / math.fsum(b * b for b in expected))
+
+    def test_w4a8_rounds_x(self):
+        w = decode(BLOCKS[:N * K // 2], SCALES[:N * K // 32], K)
+        for flag in ("--w4a8", "--w4a8=promoted", "--w4a8=fast"):
+            error = self.relative_error(self.gemm("flat", "F16", flag)["y"], w)
+            self.assertTrue(3e-3 < error < 4e-2, error)
+        document = self.read_json("gemm", "--weights", self.path("w:flat"), "--x", self.path("xBF16:x"), "-o",
+                                  self.path("y"), "--device", "cpu", "--w4a8")
+        self.assertEqual(document["layout"], "mma16_e5m2")
+        self.fail_with(2, "quern --help", "gemm", "--weights", self.path("w:flat"), "--x", self.path("xBF16:x"), "-o",
+                       self.path("y"), "--device", "cpu", "--w4a8=slow")
+
+    def test_w4a8_of_weights_that_span_too_far_keeps_x(self):
+        scales = random_bytes(N * K // 32, 90, 128, seed=8)
+        write_safetensors(self.path("w"), {"wide.weight": ("I8", [N, K // 2], BLOCKS[:N * K // 2]),
+                                           "wide.scale": ("F8_E8M0", [N, K // 32], scales)})
+        self.assertLess(self.relative_error(self.gemm("wide", "BF16", "--w4a8")["y"],
+                                            decode(BLOCKS[:N * K // 2], scales, K)), 3e-3)
+        document = self.read_json("gemm", "--weights", self.path("w:wide"), "--x", self.path("xBF16:x"), "-o",
+                                  self.path("y"), "--device", "cpu", "--w4a8=fast")
+        self.assertEqual(document["layout"], "mma16_bf16")
+        # f16 X has no such way out.
+        self.fail_with(3, "span more than 26", "gemm", "--weights", self.path("w:wide"), "--x", self.path("xF16:x"),
+                       "-o", self.path("y"), "--device", "cpu", "--w4a8")
+
     def test_refusals(self):
         w, x, y = self.path("w:experts@0"), self.path("xBF16:x"), self.path("y")
         write_safetensors(self.path("bad"), {"x": ("BF16", [M, K - 32], bytes(M * (K - 32) * 2)),

@@ -20,8 +20,9 @@ class TuneTest(CliTest):
         package.mkdir(parents=True)
         (package / "idle.cu").write_text(SOURCE)
         variant = {"name": "idle", "unit": "idle.cu", "entry": "idle", "archs": ["sm_90a"], "priority": 1000,
-                   "accepts": {"format": ["mxfp4"], "x_dtype": ["bf16"], "y_dtype": ["bf16"], "bias_dtype": ["none"],
-                               "layout": ["mma16_bf16"]},
+                   "accepts": {"format": ["mxfp4"], "x_dtype": ["bf16", "e4m3"], "y_dtype": ["bf16"],
+                               "bias_dtype": ["none"], "layout": ["mma16_bf16", "mma16_e5m2"],
+                               "accumulation": ["promoted", "fast"]},
                    "launch": {"grid": [1, 1, 1], "block": [32, 1, 1]}, "cost": "SLOPE",
                    "instances": [{"name": name, "defines": {"UNLIKE": value}, "constants": {"SLOPE": value}}
                                  for name, value in (("slow", 2), ("fast", 1))]}
@@ -39,6 +40,16 @@ class TuneTest(CliTest):
             self.assertIn("gives a wrong result", failure)
         self.assertEqual(document["times"], [])
         self.assertFalse((self.cache / "tuned").exists())
+
+    def test_w4a8_is_compared_with_canonical_weights_too(self):
+        for flag in ("--w4a8", "--w4a8=fast"):
+            document = self.read_json("tune", "--shape", "64x64", "--m-max", "2", "--device", "cuda:0", flag, code=1)
+            self.assertEqual(len(document["failures"]), 4)
+            for failure in document["failures"]:
+                self.assertIn("gives a wrong result", failure)
+            where = document["measured"][0]["where"]
+            self.assertEqual((where["x_dtype"], where["layout"]), ("e4m3", "mma16_e5m2"))
+            self.assertEqual(where["accumulation"], "fast" if "fast" in flag else "promoted")
 
     def test_what_cannot_be_tuned(self):
         self.fail_with(3, "no kernels to choose from", "tune", "--shape", "64x64", "--device", "cpu")

@@ -114,8 +114,8 @@ TEST_P(RepackTest, PaddingIsZeroSoEqualWeightsGiveEqualBytes) {
 }
 
 TEST_P(RepackTest, ASpanThatCannotBeHeldIsTold) {
-  const bool f16 = GetParam() == kLayoutMma16F16;
-  const int largest = f16 ? 120 : 200, span = f16 ? 24 : 133;
+  const bool bf16 = GetParam() == kLayoutMma16Bf16;
+  const int largest = bf16 ? 200 : 120, span = bf16 ? 133 : GetParam() == kLayoutMma16F16 ? 24 : 26;
   for (const int beyond : {0, 1}) {
     Repack repack(16, 64, GetParam());
     std::fill(repack.scales.begin(), repack.scales.end(), static_cast<uint8_t>(largest));
@@ -145,7 +145,7 @@ TEST_P(RepackTest, FlushedBlocksArePackedAsZeros) {
 }
 
 TEST_P(RepackTest, ProductsOfPackedWeightsAreTheSame) {
-  const Dtype dtype = GetParam() == kLayoutMma16F16 ? kF16 : kBf16;
+  const Dtype dtype = GetParam() == kLayoutMma16F16 ? kF16 : GetParam() == kLayoutMma16E5m2 ? kE4m3 : kBf16;
   GemmProblem problem(5, 70, 352, dtype, kF32, 11);
   ThreadPool pool(2);
   problem.run(pool);
@@ -165,8 +165,12 @@ TEST_P(RepackTest, ProductsOfPackedWeightsAreTheSame) {
   EXPECT_TRUE(problem.y_bytes == expected);
 }
 
-INSTANTIATE_TEST_SUITE_P(, RepackTest, testing::Values(kLayoutMma16Bf16, kLayoutMma16F16),
-                         [](const auto &test) { return test.param == kLayoutMma16F16 ? "mma16_f16" : "mma16_bf16"; });
+INSTANTIATE_TEST_SUITE_P(, RepackTest, testing::Values(kLayoutMma16Bf16, kLayoutMma16F16, kLayoutMma16E5m2),
+                         [](const auto &test) {
+                           return test.param == kLayoutMma16F16    ? "mma16_f16"
+                                  : test.param == kLayoutMma16E5m2 ? "mma16_e5m2"
+                                                                   : "mma16_bf16";
+                         });
 
 }  // namespace
 }  // namespace quern::cpu

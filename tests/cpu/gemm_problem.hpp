@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <quern/activation.h>
+#include <quern/e4m3.h>
 
 #include "runtime/cpu/kernels.hpp"
 
@@ -35,6 +36,8 @@ struct GemmProblem {
     for (int64_t i = 0; i < m; ++i) {
       for (int64_t j = 0; j < k; ++j) set_x(i, j, normal(random));
     }
+    if (x_dtype != kE4m3) return;
+    for (int64_t i = 0; i < m; ++i) x_scales.push_back(0.37f * static_cast<float>(1 + i % 7));
   }
 
   void add_bias(Dtype dtype) {
@@ -57,6 +60,7 @@ struct GemmProblem {
   GemmParams params() {
     GemmParams params{};
     params.x = x_bytes.data() + size_of(x_dtype);
+    params.x_scales = x_scales.empty() ? nullptr : x_scales.data();
     params.y = y_bytes.data() + size_of(y_dtype);
     params.blocks = blocks.data();
     params.scales = scales.data();
@@ -98,8 +102,9 @@ struct GemmProblem {
         magnitude += std::abs(product);
       }
     }
-    sum *= double{alpha};
-    magnitude *= std::abs(double{alpha});
+    const double factor = double{alpha} * (x_scales.empty() ? 1.0 : double{x_scales[static_cast<size_t>(i)]});
+    sum *= factor;
+    magnitude *= std::abs(factor);
     if (!bias.empty()) sum += double{load(bias.data(), j, bias_dtype)};
     if (activation != kActivationNone) {
       magnitude += std::abs(sum);
@@ -169,9 +174,10 @@ struct GemmProblem {
     return true;
   }
 
-  static int64_t size_of(Dtype dtype) { return dtype == kF32 ? 4 : 2; }
+  static int64_t size_of(Dtype dtype) { return dtype == kF32 ? 4 : dtype == kE4m3 ? 1 : 2; }
 
   static float load(const uint8_t *from, int64_t index, Dtype dtype) {
+    if (dtype == kE4m3) return f32_from_e4m3(from[index]);
     uint16_t half;
     float single;
     memcpy(&single, from + index * size_of(dtype), dtype == kF32 ? 4 : 2);
@@ -181,7 +187,9 @@ struct GemmProblem {
 
   static void store(uint8_t *to, int64_t index, Dtype dtype, float value) {
     const uint16_t half = dtype == kF16 ? f16_from_f32(value) : bf16_from_f32(value);
-    if (dtype == kF32) {
+    if (dtype == kE4m3) {
+      to[index] = e4m3_from_f32(value);
+    } else if (dtype == kF32) {
       memcpy(to + index * 4, &value, 4);
     } else {
       memcpy(to + index * 2, &half, 2);
@@ -207,6 +215,7 @@ struct GemmProblem {
   float alpha = 1.0f;
   int64_t x_stride, y_stride, blocks_stride, scales_stride;
   std::vector<uint8_t> x_bytes, y_bytes, blocks, scales, bias, residual;
+  std::vector<float> x_scales;  // of E4M3 X
   std::mt19937 random;
 };
 

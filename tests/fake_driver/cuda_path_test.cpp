@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 #include <quern/gemm_params.h>
+#include <quern/quantize_params.h>
 #include <quern/quern.h>
 #include <unistd.h>
 
@@ -85,6 +86,34 @@ class CudaPath : public testing::Test {
       "defines": {"TILE": 16},
       "launch": {"grid": [{"ceil_div": ["n", "TILE"]}, "m", 1], "block": [64, 2, 1], "cluster": [1, 1, 1],
                  "shared_bytes": )" << shared_bytes << R"(}, "workspace_bytes": {"mul": ["m", 512]}}]})";
+  }
+
+  // A quantization and the product that takes what it leaves, both preferred to all others.
+  void write_w4a8_packages() {
+    fs::create_directories(packages_ / "quantize");
+    std::ofstream(packages_ / "quantize" / "k.cu")
+        << "#include <quern/quantize_params.h>\n"
+           "extern \"C\" __global__ void my_quantize(const __grid_constant__ quern::QuantizeParams p) {\n"
+           "  if (p.rows < 0) *p.dst = 1;\n}\n";
+    std::ofstream(packages_ / "quantize" / "kernel.json") << R"({"schema": 1, "id": "me/quantize", "version": 1,
+      "operation": "quantize", "params": 1, "files": ["k.cu"], "variants": [{"name": "v", "unit": "k.cu",
+      "entry": "my_quantize", "archs": ["sm_90a"], "priority": 1000,
+      "accepts": {"src_dtype": ["bf16", "f16", "f32"], "format": ["e4m3_row"]},
+      "launch": {"grid": ["rows", 1, 1], "block": [128, 1, 1], "dependent": true}}]})";
+    fs::create_directories(packages_ / "w4a8");
+    std::ofstream(packages_ / "w4a8" / "k.cu")
+        << "#include <quern/gemm_params.h>\n"
+           "extern \"C\" __global__ void my_gemm(const __grid_constant__ quern::GemmParams p,\n"
+           "    const __grid_constant__ quern::TensorMap x) {\n"
+           "  if (p.m < 0) *(unsigned long long *)p.y = x.words[1];\n}\n";
+    std::ofstream(packages_ / "w4a8" / "kernel.json") << R"({"schema": 1, "id": "me/w4a8", "version": 1,
+      "operation": "gemm", "params": 3, "files": ["k.cu"], "variants": [{"name": "v", "unit": "k.cu",
+      "entry": "my_gemm", "archs": ["sm_90a"], "priority": 1000,
+      "accepts": {"format": ["mxfp4"], "x_dtype": ["e4m3"], "y_dtype": ["bf16"], "bias_dtype": ["none"],
+                  "layout": ["mma16_e5m2"], "accumulation": ["promoted", "fast"]},
+      "launch": {"grid": [1, 1, 1], "block": [64, 1, 1], "dependent": true,
+                 "tensor_maps": [{"operand": "x", "box": [64, 24], "swizzle": 128}]},
+      "workspace_bytes": {"mul": ["m", 512]}}]})";
   }
 
   alignas(256) static inline unsigned char memory_[1 << 16];
@@ -204,6 +233,175 @@ TEST_F(CudaPath, TensorMapsAndOverlapReachTheDriverAsTheManifestSays) {
     fail_next("cuTensorMapEncodeTiled", 1);
     EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_CUDA_ERROR);
     EXPECT_NE(std::string(quern_last_error()).find("cannot describe a tensor for TMA"), std::string::npos);
+    quern_plan_close(plan);
+  }
+}
+
+TEST_F(CudaPath, PlanThatQuantizesItsXLaunchesTwoKernelsThroughItsWorkspace) {
+  write_w4a8_packages();
+  open();
+  quern_gemm_desc problem = desc();
+  problem.layout = QUERN_LAYOUT_MMA16_E5M2;
+  problem.accumulation = QUERN_ACCUMULATION_FAST;
+  problem.x_stride = 104;
+  for (const int overlap : {0, 1}) {
+    problem.overlap = overlap;
+    quern_plan *plan = nullptr;
+    ASSERT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_OK) << quern_last_error();
+    size_t bytes = 0, most = 0;
+    ASSERT_EQ(quern_plan_workspace_size(plan, 7, &bytes), QUERN_OK);
+    EXPECT_EQ(bytes, 768u + 256 + 7 * 512);  // 7 * 96 and 7 * 4 rounded up, and the product's own
+    ASSERT_EQ(quern_plan_workspace_size(plan, 100, &most), QUERN_OK);
+    EXPECT_EQ(most, 9728u + 512 + 100 * 512);
+
+    quern_gemm_args run = args(7);
+    run.scales = nullptr;
+    run.workspace = memory_ + 256;
+    run.workspace_bytes = bytes - 1;
+    const int64_t launches = state_->launches;
+    EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_BUFFER_TOO_SMALL);
+    run.workspace_bytes = bytes;
+    run.workspace = memory_ + 128;
+    EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_INVALID_ARGUMENT);
+    EXPECT_EQ(state_->launches, launches);
+    run.workspace = memory_ + 256;
+    const auto stream = reinterpret_cast<quern_stream>(0x1234);
+    const int64_t loads = state_->loads;
+    fail_next("cuMemAlloc_v2", 2);  // what a capture does not allow is not asked for
+    ASSERT_EQ(quern_gemm_run(plan, &run, stream), QUERN_OK) << quern_last_error();
+    fail_next("cuMemcpyAsync", 2);
+    ASSERT_EQ(quern_gemm_run(plan, &run, stream), QUERN_OK) << quern_last_error();
+    fail_next("", 0);
+    EXPECT_EQ(state_->launches, launches + 4);
+    EXPECT_EQ(state_->loads, loads);
+
+    const FakeLaunch &first = state_->before_last, &second = state_->last;
+    EXPECT_STREQ(first.kernel, "my_quantize");
+    EXPECT_STREQ(second.kernel, "my_gemm");
+    EXPECT_EQ(first.grid[0], 7u);
+    EXPECT_EQ(first.stream, stream);
+    EXPECT_EQ(second.stream, stream);
+    // Only what quantizes may read what the kernel before wrote, so the product always overlaps it.
+    EXPECT_EQ(first.programmatic_stream_serialization, overlap);
+    EXPECT_EQ(second.programmatic_stream_serialization, 1);
+    quern::QuantizeParams quantize;
+    ASSERT_EQ(first.parameter_bytes, sizeof quantize);
+    memcpy(static_cast<void *>(&quantize), first.parameters, sizeof quantize);
+    EXPECT_EQ(quantize.src, memory_);
+    EXPECT_EQ(quantize.src_stride, 104);
+    EXPECT_EQ(quantize.src_dtype, quern::kBf16);
+    EXPECT_EQ(quantize.format, quern::kFormatE4m3Row);
+    EXPECT_EQ(quantize.dst, memory_ + 256);
+    EXPECT_EQ(quantize.scales, memory_ + 256 + 768);
+    EXPECT_EQ(quantize.dst_stride, 96);
+    EXPECT_EQ(quantize.rows, 7);
+    EXPECT_EQ(quantize.k, 96);
+    quern::GemmParams params;
+    memcpy(static_cast<void *>(&params), second.parameters, sizeof params);
+    EXPECT_EQ(params.x, quantize.dst);
+    EXPECT_EQ(params.x_scales, quantize.scales);
+    EXPECT_EQ(params.x_stride, 96);
+    EXPECT_EQ(params.x_dtype, quern::kE4m3);
+    EXPECT_EQ(params.accumulation, quern::kAccumulationFast);
+    EXPECT_EQ(params.workspace, memory_ + 256 + 1024);
+    EXPECT_EQ(state_->last_map.address, quantize.dst);
+    EXPECT_EQ(state_->last_map.data_type, 1);  // 16 bits: two elements
+    EXPECT_EQ(state_->last_map.dimensions[0], 48u);
+    EXPECT_EQ(state_->last_map.dimensions[1], 7u);
+    EXPECT_EQ(state_->last_map.strides[0], 96u);
+
+    std::string chosen;
+    quern_plan_explain(
+        plan,
+        [](void *user, const quern_candidate *candidate) {
+          if (candidate->chosen) *static_cast<std::string *>(user) += std::string(candidate->kernel) + " ";
+          return 0;
+        },
+        &chosen);
+    EXPECT_EQ(chosen, "me/w4a8:v me/quantize:v ");
+    fail_next("cuTensorMapEncodeTiled", 1);  // the second fails after the first was launched
+    EXPECT_EQ(quern_gemm_run(plan, &run, stream), QUERN_CUDA_ERROR);
+    EXPECT_EQ(state_->launches, launches + 5);
+    quern_plan_close(plan);
+  }
+}
+
+TEST_F(CudaPath, E4m3XGoesToTheKernelAsItIs) {
+  write_w4a8_packages();
+  open();
+  quern_gemm_desc problem = desc();
+  problem.x_dtype = QUERN_DTYPE_E4M3;
+  quern_layout layout = QUERN_LAYOUT_CANONICAL;
+  ASSERT_EQ(quern_gemm_best_layout(device_, &problem, &layout), QUERN_OK) << quern_last_error();
+  EXPECT_EQ(layout, QUERN_LAYOUT_MMA16_E5M2);
+  problem.kernel = "me/w4a8";
+  problem.y_dtype = QUERN_DTYPE_F32;  // which that one does not write
+  EXPECT_EQ(quern_gemm_best_layout(device_, &problem, &layout), QUERN_UNSUPPORTED);
+  EXPECT_NE(std::string(quern_last_error()).find("y_dtype"), std::string::npos) << quern_last_error();
+
+  problem = desc();
+  problem.x_dtype = QUERN_DTYPE_E4M3;
+  problem.layout = layout;
+  problem.x_stride = 104;  // 16 bytes are 16 elements
+  quern_plan *plan = nullptr;
+  EXPECT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_INVALID_ARGUMENT);
+  problem.x_stride = 112;
+  ASSERT_EQ(quern_gemm_plan(device_, &problem, &plan), QUERN_OK) << quern_last_error();
+  quern_gemm_args run = args(5);
+  run.scales = nullptr;
+  run.workspace = memory_;
+  run.workspace_bytes = 5 * 512;
+  EXPECT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_INVALID_ARGUMENT) << "without x_scales";
+  run.x_scales = reinterpret_cast<const float *>(memory_ + 4);
+  const int64_t launches = state_->launches;
+  ASSERT_EQ(quern_gemm_run(plan, &run, nullptr), QUERN_OK) << quern_last_error();
+  EXPECT_EQ(state_->launches, launches + 1);
+  EXPECT_EQ(state_->last.programmatic_stream_serialization, 0);
+  quern::GemmParams params;
+  memcpy(static_cast<void *>(&params), state_->last.parameters, sizeof params);
+  EXPECT_EQ(params.x, memory_);
+  EXPECT_EQ(params.x_scales, run.x_scales);
+  EXPECT_EQ(params.accumulation, quern::kAccumulationPromoted);
+  EXPECT_EQ(state_->last_map.dimensions[0], 48u);
+  EXPECT_EQ(state_->last_map.dimensions[1], 5u);
+  EXPECT_EQ(state_->last_map.strides[0], 112u);
+  quern_plan_close(plan);
+}
+
+TEST_F(CudaPath, QuantizationIsLaunchedAsItsManifestSays) {
+  write_w4a8_packages();
+  open();
+  quern_quantize_desc problem = QUERN_QUANTIZE_DESC_INIT;
+  problem.src_dtype = QUERN_DTYPE_F32;
+  problem.rows_max = 100;
+  problem.k = 64;
+  problem.src_stride = 70;  // not a multiple of 16 bytes
+  quern_plan *plan = nullptr;
+  EXPECT_EQ(quern_quantize_plan(device_, &problem, &plan), QUERN_INVALID_ARGUMENT);
+  problem.src_stride = 68;
+  problem.dst_stride = 72;
+  EXPECT_EQ(quern_quantize_plan(device_, &problem, &plan), QUERN_INVALID_ARGUMENT);
+  problem.dst_stride = 80;
+  for (const int overlap : {0, 1}) {
+    problem.overlap = overlap;
+    ASSERT_EQ(quern_quantize_plan(device_, &problem, &plan), QUERN_OK) << quern_last_error();
+    quern_quantize_args run = QUERN_QUANTIZE_ARGS_INIT;
+    run.rows = 9;
+    run.src = memory_;
+    run.dst = memory_ + 8;
+    run.scales = reinterpret_cast<float *>(memory_ + 4);
+    EXPECT_EQ(quern_quantize_run(plan, &run, nullptr), QUERN_INVALID_ARGUMENT);
+    run.dst = memory_ + 4096;
+    ASSERT_EQ(quern_quantize_run(plan, &run, nullptr), QUERN_OK) << quern_last_error();
+    EXPECT_STREQ(state_->last.kernel, "my_quantize");
+    EXPECT_EQ(state_->last.grid[0], 9u);
+    EXPECT_EQ(state_->last.programmatic_stream_serialization, overlap);
+    quern::QuantizeParams params;
+    memcpy(static_cast<void *>(&params), state_->last.parameters, sizeof params);
+    EXPECT_EQ(params.src_stride, 68);
+    EXPECT_EQ(params.dst_stride, 80);
+    EXPECT_EQ(params.rows, 9);
+    EXPECT_EQ(params.src_dtype, quern::kF32);
     quern_plan_close(plan);
   }
 }

@@ -226,6 +226,7 @@ FAKE cuTensorMapEncodeTiled(TensorMap *map, int data_type, unsigned rank, void *
 FAKE cuLaunchKernelEx(const LaunchConfig *config, Function function, void **parameters, void **) {
   FAIL_IF_ASKED(cuLaunchKernelEx);
   if (current == nullptr) return 201;
+  state.before_last = state.last;
   const auto *kernel = reinterpret_cast<CUkern_st *>(function);
   if (config->shared_bytes > kernel->shared_bytes[current->device]) return kInvalidValue;
   ++state.launches;

@@ -28,7 +28,7 @@ struct FakeTensorMap {
 
 struct FakeCuda {
   int64_t launches, loads, unloads, primary_retained;
-  FakeLaunch last;
+  FakeLaunch last, before_last;
   FakeTensorMap last_map;
 };
 

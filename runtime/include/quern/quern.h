@@ -38,6 +38,10 @@
  *      gpt-oss   blocks uint8 [..., R, G, 16]   scales uint8 [..., R, G]        K = 32 * G
  *      fused     blocks uint8 [..., R, K/2]     scales uint8 [..., R, K/32]
  *  quern_weights_infer() tells them apart. Scale bytes 0 and 255 are read under a quern_decode_policy.
+ *
+ *  E4M3_ROW: activations [rows, k] as OCP E4M3 (OFP8 1.0: S.EEEE.MMM, bias 7, largest 448, no infinity, S.1111.111 is
+ *  NaN), one byte an element, and one f32 scale for each row: value = E4M3[byte] * scale[row]. Made by
+ *  quern_quantize_run(), or by whoever else writes such rows; read by quern_gemm_run() with x_dtype E4M3.
  */
 #ifndef QUERN_QUERN_H
 #define QUERN_QUERN_H
@@ -256,10 +260,16 @@ typedef enum quern_dtype {
   QUERN_DTYPE_F32 = 1,
   QUERN_DTYPE_F16 = 2,
   QUERN_DTYPE_BF16 = 3,
+  QUERN_DTYPE_E4M3 = 4, /* OCP E4M3, one byte; for X of a GEMM alone, with a scale for each row */
   QUERN_DTYPE_MAX_ENUM = 0x7fffffff
 } quern_dtype;
 
-typedef enum quern_format { QUERN_FORMAT_MXFP4 = 1, QUERN_FORMAT_MAX_ENUM = 0x7fffffff } quern_format;
+/* ABI: never renumbered. */
+typedef enum quern_format {
+  QUERN_FORMAT_MXFP4 = 1,    /* of weights */
+  QUERN_FORMAT_E4M3_ROW = 2, /* of activations; see FORMATS */
+  QUERN_FORMAT_MAX_ENUM = 0x7fffffff
+} quern_format;
 
 typedef enum quern_convention {
   QUERN_CONVENTION_GPT_OSS = 1,
@@ -281,6 +291,7 @@ typedef enum quern_layout {
   QUERN_LAYOUT_CANONICAL = 0,  /* blocks and scales as checkpoints have them */
   QUERN_LAYOUT_MMA16_BF16 = 1, /* packed, for kernels that multiply by bf16 X */
   QUERN_LAYOUT_MMA16_F16 = 2,  /* packed, for kernels that multiply by f16 X */
+  QUERN_LAYOUT_MMA16_E5M2 = 3, /* packed, for kernels that multiply by E4M3 X on FP8 tensor cores ("W4A8") */
   QUERN_LAYOUT_MAX_ENUM = 0x7fffffff
 } quern_layout;
 
@@ -363,6 +374,61 @@ QUERN_API quern_status quern_dequantize_plan(quern_device *device, const quern_d
 QUERN_API quern_status quern_dequantize_run(const quern_plan *plan, const quern_dequantize_args *args,
                                             quern_stream stream);
 
+/* ---- Quantize ---------------------------------------------------------------------------------------------------- */
+
+/* Activations to E4M3_ROW, so that a GEMM multiplies them on FP8 tensor cores. A GEMM plan does this by itself where X
+ * is bf16 or f16 and W has the layout MMA16_E5M2; as an operation of its own it serves several products of one X, and
+ * X that is kept. */
+typedef struct quern_quantize_desc {
+  size_t struct_size;
+  quern_format format;   /* of dst; 0: E4M3_ROW */
+  quern_dtype src_dtype; /* bf16, f16 or f32 */
+  int64_t rows_max;      /* a run may have 1 to rows_max rows */
+  int64_t k;             /* elements in a row; a multiple of 32 */
+  int64_t src_stride;    /* elements from row to row; 0: k. CUDA: a multiple of 16 bytes */
+  int64_t dst_stride;    /* bytes from row to row; 0: k. CUDA: a multiple of 16 */
+  const char *kernel;    /* as in quern_dequantize_desc */
+  const char *target;
+  int32_t overlap; /* 1: a run may begin while the kernel before it on the stream is ending. It reads and writes nothing
+                      before that kernel's writes are visible, so this is always safe (CUDA only) */
+} quern_quantize_desc;
+#define QUERN_QUANTIZE_DESC_INIT \
+  { sizeof(quern_quantize_desc), QUERN_FORMAT_E4M3_ROW, (quern_dtype)0, 0, 0, 0, 0, NULL, NULL, 0 }
+
+typedef struct quern_quantize_args {
+  size_t struct_size;
+  int64_t rows;    /* 1 to rows_max */
+  const void *src; /* [rows, k] of src_dtype; aligned to its type; CUDA: 16-byte aligned */
+  void *dst;       /* [rows, k] of E4M3; CUDA: 16-byte aligned. Must not overlap src */
+  float *scales;   /* [rows], written; 4-byte aligned */
+  void *workspace; /* as in quern_dequantize_args */
+  size_t workspace_bytes;
+} quern_quantize_args;
+#define QUERN_QUANTIZE_ARGS_INIT \
+  { sizeof(quern_quantize_args), 0, NULL, NULL, NULL, NULL, 0 }
+
+/* Make this ready to run, for each row r:
+ *      scales[r] = max(largest |src[r, j]| over j / 448, 2^-126)    in f32, NaN left out
+ *      dst[r, j] = src[r, j] / scales[r]                            divided in f32, then rounded to the nearest E4M3
+ *                                                                   (ties to even), at most 448
+ *
+ * Both divisions round as IEEE 754 says, and nothing is flushed to zero, so every device gives the same bytes. NaN
+ * stays NaN, its sign excepted. Infinity makes its row's scale infinite and itself NaN, so that every product of the
+ * row is NaN. A row of zeros has the scale 2^-126. A row depends on itself alone.
+ *
+ * Beside others: vLLM's dynamic_per_token_scaled_fp8_quant without a scale_ub does the same arithmetic, but its scale
+ * is at least 1/229376, which tells in rows whose largest magnitude is below 1/512; and NaN and infinity become 448
+ * there. torchao's rows (float8, AXISWISE) multiply by a factor 448 / max(largest, 1e-12), taken in f64 and rounded to
+ * f32, and saturate: an element may come out as the neighbouring E4M3, and the scale is that factor's reciprocal.
+ *
+ * May read the cache, compile, load, synchronise: not for capture. Returns QUERN_OK, QUERN_INVALID_ARGUMENT,
+ * QUERN_UNSUPPORTED, QUERN_NOT_FOUND (kernel), QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED,
+ * QUERN_CUDA_ERROR, QUERN_OUT_OF_MEMORY. Since 0.1. */
+QUERN_API quern_status quern_quantize_plan(quern_device *device, const quern_quantize_desc *desc, quern_plan **plan);
+
+/* Run it. Capture-safe; no lock, no allocation. Returns as quern_dequantize_run(). Since 0.1. */
+QUERN_API quern_status quern_quantize_run(const quern_plan *plan, const quern_quantize_args *args, quern_stream stream);
+
 /* ---- Packed weights ---------------------------------------------------------------------------------------------- */
 
 /* The fastest kernels read weights in a packed layout: the same bits in another order, made once when a model is
@@ -380,33 +446,50 @@ typedef struct quern_weights_desc {
   int64_t blocks_stride;       /* bytes from row to row of the canonical tensors; 0: k / 2 */
   int64_t scales_stride;       /* 0: k / 32 */
   quern_scale_zero scale_zero; /* FLUSH: elements of blocks with scale byte 0 are packed as zeros */
+  quern_layout fallback; /* 0: none; else another packed layout, for a tensor of which `layout` cannot hold a row */
 } quern_weights_desc;
-#define QUERN_WEIGHTS_DESC_INIT \
-  { sizeof(quern_weights_desc), QUERN_FORMAT_MXFP4, QUERN_LAYOUT_CANONICAL, 0, 0, 0, 0, QUERN_SCALE_ZERO_EXACT }
+#define QUERN_WEIGHTS_DESC_INIT                                                                                 \
+  {                                                                                                             \
+    sizeof(quern_weights_desc), QUERN_FORMAT_MXFP4, QUERN_LAYOUT_CANONICAL, 0, 0, 0, 0, QUERN_SCALE_ZERO_EXACT, \
+        QUERN_LAYOUT_CANONICAL                                                                                  \
+  }
 
-/* Bytes of the packed tensor: about k / 2 + k / 32 + 8 for each row, n padded to 16 and k to 64. Returns QUERN_OK,
- * QUERN_INVALID_ARGUMENT. Since 0.1. */
+/* Bytes of the packed tensor, the same for every packed layout: about k / 2 + k / 32 + 8 for each row, n padded to 16
+ * and k to 64. Returns QUERN_OK, QUERN_INVALID_ARGUMENT. Since 0.1. */
 QUERN_API quern_status quern_weights_packed_bytes(const quern_weights_desc *desc, size_t *bytes);
 
 /* Pack canonical weights. blocks, scales and packed are memory of the device; packed has quern_weights_packed_bytes(),
  * is 256-byte aligned (CPU: 8) and must not overlap the others. Not in place: what is packed interleaves blocks and
- * scales. May compile and load a kernel; returns when the packed tensor is complete. Returns QUERN_OK,
- * QUERN_INVALID_ARGUMENT, QUERN_UNSUPPORTED (no kernel packs on this device; or a row cannot be held exactly, since its
- * scale bytes span more than 24 for f16, or more than 133 with the largest above 128: keep such a tensor canonical),
- * QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_CUDA_UNAVAILABLE, QUERN_CUDA_ERROR,
- * QUERN_OUT_OF_MEMORY. On failure the contents of packed are undefined. Since 0.1. */
+ * scales. May compile and load a kernel; returns when the packed tensor is complete; not for capture.
+ *
+ * Every layout holds every scale byte, so that unpacking gives the same bytes back, but not every row can be multiplied
+ * exactly in each: that is refused, or packed in the layout `fallback` where desc names one. A row is held if each of
+ * its blocks with an element other than 0 and a scale byte other than 255 has a byte no more than so far below the
+ * largest byte of the row, 255 left out:
+ *      MMA16_E5M2   26
+ *      MMA16_F16    24
+ *      MMA16_BF16   133; any where no byte of the row is above 128
+ * With a fallback the header says which layout it became (quern_weights_inspect() on a copy of the first 256 bytes),
+ * and the host plans with that: MMA16_E5M2 falling back to MMA16_BF16 is a tensor whose product uses bf16 X instead of
+ * E4M3 (W4A16), exactly.
+ *
+ * Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_UNSUPPORTED (no kernel packs on this device; or a row cannot be held,
+ * and the text names the fix), QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED,
+ * QUERN_CUDA_UNAVAILABLE, QUERN_CUDA_ERROR, QUERN_OUT_OF_MEMORY. On failure the contents of packed are undefined.
+ * Since 0.1. */
 QUERN_API quern_status quern_weights_pack(quern_device *device, const quern_weights_desc *desc, const void *blocks,
                                           const void *scales, void *packed, quern_stream stream);
 
 /* The exact inverse: the bytes that were packed (under FLUSH, zeros where it packed zeros). desc must agree with the
- * tensor's header. Returns as quern_weights_pack(), and QUERN_CORRUPT where packed is no such tensor. Since 0.1. */
+ * tensor's header, with its layout or its fallback. Returns as quern_weights_pack(), and QUERN_CORRUPT where packed is
+ * no such tensor. Since 0.1. */
 QUERN_API quern_status quern_weights_unpack(quern_device *device, const quern_weights_desc *desc, const void *packed,
                                             void *blocks, void *scales, quern_stream stream);
 
-/* Read the header of a packed tensor in host memory, as after loading it from a file: fills the descriptor (strides 0)
- * and, unless NULL, packed_bytes. `bytes` is how many are there, at least 256; that is all it reads. Returns QUERN_OK,
- * QUERN_INVALID_ARGUMENT, QUERN_CORRUPT (not a packed tensor, or a damaged header), QUERN_UNSUPPORTED (a version or
- * layout that this library does not know). Since 0.1. */
+/* Read the header of a packed tensor in host memory, as after loading it from a file: fills the descriptor (strides 0,
+ * no fallback) and, unless NULL, packed_bytes. `bytes` is how many are there, at least 256; that is all it reads.
+ * Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_CORRUPT (not a packed tensor, or a damaged header), QUERN_UNSUPPORTED
+ * (a version or layout that this library does not know). Since 0.1. */
 QUERN_API quern_status quern_weights_inspect(const void *header, size_t bytes, quern_weights_desc *desc,
                                              size_t *packed_bytes);
 
@@ -422,23 +505,32 @@ typedef enum quern_activation {
   QUERN_ACTIVATION_MAX_ENUM = 0x7fffffff
 } quern_activation;
 
+/* How products of E4M3 X and E5M2 weights are summed. The FP8 tensor cores of Hopper keep a sum to 13 bits below the
+ * largest term of each step and drop the rest, towards zero. ABI: never renumbered. */
+typedef enum quern_accumulation {
+  QUERN_ACCUMULATION_PROMOTED = 0, /* their sums are added up in f32 every few hundred K */
+  QUERN_ACCUMULATION_FAST = 1,     /* they sum all of K: faster, and much less exact; see quern_gemm_plan() */
+  QUERN_ACCUMULATION_MAX_ENUM = 0x7fffffff
+} quern_accumulation;
+
 typedef struct quern_gemm_desc {
   size_t struct_size;
   quern_format format;    /* of W; 0: MXFP4 */
-  quern_dtype x_dtype;    /* bf16 or f16 */
+  quern_dtype x_dtype;    /* bf16 or f16; with layout MMA16_E5M2 also E4M3 */
   quern_dtype y_dtype;    /* bf16, f16 or f32 */
   quern_dtype bias_dtype; /* 0: no bias; else bf16, f16 or f32 */
   int64_t m_max;          /* a run may have 1 to m_max rows of X */
   int64_t n;
   int64_t k;                   /* a multiple of 32 */
-  int64_t x_stride;            /* elements from row to row; 0: k. CUDA: a multiple of 8 */
+  int64_t x_stride;            /* elements from row to row; 0: k. CUDA: a multiple of 16 bytes */
   int64_t y_stride;            /* elements from row to row; 0: n */
   int64_t blocks_stride;       /* bytes from row to row; 0: k / 2. CUDA: a multiple of 16 */
   int64_t scales_stride;       /* bytes from row to row; 0: k / 32 */
   quern_scale_zero scale_zero; /* of canonical W; packed W has it inside */
-  const char *kernel;          /* as in quern_dequantize_desc */
+  const char *kernel;          /* as in quern_dequantize_desc; that of the product, where X is quantized before */
   const char *target;
-  quern_layout layout; /* of W. Packed layouts go with the x_dtype in their name */
+  quern_layout layout; /* of W. MMA16_BF16 and MMA16_F16 go with the x_dtype in their name; MMA16_E5M2 with E4M3, and
+                          with bf16 and f16 that each run quantizes first */
   quern_activation activation;
   int32_t residual;        /* 1: a tensor is added after the activation */
   int64_t residual_stride; /* elements from row to row; 0: n */
@@ -446,12 +538,15 @@ typedef struct quern_gemm_desc {
                               every M, chosen for m_max. 0: faster */
   int32_t overlap;         /* 1: a run may begin while the kernel before it on the stream is ending, and reads W, bias
                               and what a packed W holds before that kernel's writes are visible: set it when these do
-                              not come from the kernel before. X, residual and Y are always safe (CUDA only) */
+                              not come from the kernel before. X, its scales, residual and Y are always safe (CUDA
+                              only) */
+  quern_accumulation accumulation; /* FAST goes with layout MMA16_E5M2 only */
 } quern_gemm_desc;
 #define QUERN_GEMM_DESC_INIT                                                                                          \
   {                                                                                                                   \
     sizeof(quern_gemm_desc), QUERN_FORMAT_MXFP4, (quern_dtype)0, (quern_dtype)0, (quern_dtype)0, 0, 0, 0, 0, 0, 0, 0, \
-        QUERN_SCALE_ZERO_EXACT, NULL, NULL, QUERN_LAYOUT_CANONICAL, QUERN_ACTIVATION_NONE, 0, 0, 0, 0                 \
+        QUERN_SCALE_ZERO_EXACT, NULL, NULL, QUERN_LAYOUT_CANONICAL, QUERN_ACTIVATION_NONE, 0, 0, 0, 0,                \
+        QUERN_ACCUMULATION_PROMOTED                                                                                   \
   }
 
 typedef struct quern_gemm_args {
@@ -464,11 +559,12 @@ typedef struct quern_gemm_args {
   void *y;            /* [m, n]; aligned to its type. Must not overlap the inputs, but may be the residual */
   void *workspace;    /* as in quern_dequantize_args */
   size_t workspace_bytes;
-  const void *residual; /* [m, n] of y_dtype; NULL if and only if the plan has none; aligned to its type */
-  float alpha;          /* 0: 1 */
+  const void *residual;  /* [m, n] of y_dtype; NULL if and only if the plan has none; aligned to its type */
+  float alpha;           /* 0: 1 */
+  const float *x_scales; /* [m], of the rows of X; 4-byte aligned. NULL unless x_dtype is E4M3 */
 } quern_gemm_args;
 #define QUERN_GEMM_ARGS_INIT \
-  { sizeof(quern_gemm_args), 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0.0f }
+  { sizeof(quern_gemm_args), 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0.0f, NULL }
 
 /* Make Y[m, n] = activation(alpha * sum over k of X[m, k] * W[n, k] + bias[n]) + residual[m, n] ready to run for every
  * M from 1 to m_max. W is what quern_dequantize gives in f32: exact, scale byte 255 is NaN, magnitudes of 2^128 and
@@ -476,13 +572,33 @@ typedef struct quern_gemm_args {
  * exact, sums are f32, the rest is f32, and the result is rounded once to y_dtype. Error, without an activation and
  * against the same in f64: |Y - ref| <= u(y) + 1e-5 * |alpha| * sum over k of |X * W|, where u(y) is one unit in the
  * last place of ref in y_dtype, wherever that sum is finite in f32; with an activation 1e-5 of its argument more. The
- * same bits from run to run. NaN and infinity in X and W propagate as in IEEE arithmetic. Returns as
- * quern_dequantize_plan(). Since 0.1. */
+ * same bits from run to run. NaN and infinity in X and W propagate as in IEEE arithmetic.
+ *
+ * With layout MMA16_E5M2 ("W4A8", for Hopper's FP8 tensor cores) X is E4M3 with x_scales, as quern_quantize_run()
+ * leaves them: those of the host where x_dtype is E4M3; where it is bf16 or f16, each run quantizes X itself, to the
+ * same bits. Then a run is two kernels, and the plan's workspace holds what goes between them: m * k bytes and m
+ * scales, each rounded up to 256 bytes. The second begins while the first ends; the first begins while the kernel
+ * before ends only if overlap is set. The sum over k of E4M3 times W is multiplied by the row's scale, then by alpha,
+ * and must be finite in f32 before.
+ *
+ * W4A8 is asked for by this layout alone, and costs accuracy twice. First, X is rounded to E4M3: by 2.6 % of an
+ * element's size, root mean square, and what is not above 2^-10 of its row's scale becomes 0. Second, the sums, against
+ * f64 on the quantized X, relative, in the Frobenius norm, before y is rounded:
+ *      PROMOTED  at most 3e-4 for data around zero; where all terms have one sign 8e-4 was measured on H200, with sums
+ *                over 256 of K promoted
+ *      FAST      at most 2e-3 for data around zero and K up to 4096, 5e-3 up to 16384. Bits are dropped towards zero
+ *                at every step, so where the terms have one sign the sum falls short: by 3.5 % at K = 2880 and 18 % at
+ *                K = 14336, measured on H200
+ * On the CPU both are sums in f32, with the error stated above.
+ *
+ * Returns as quern_dequantize_plan(). Since 0.1. */
 QUERN_API quern_status quern_gemm_plan(quern_device *device, const quern_gemm_desc *desc, quern_plan **plan);
 
-/* The layout of W in which this device is fastest at such a problem: a packed one where its kernels serve all that desc
- * asks for, else canonical. desc.layout is not looked at. Compiles nothing. Returns QUERN_OK, QUERN_INVALID_ARGUMENT.
- * Since 0.1. */
+/* The layout of W in which this device is fastest at such a problem, for the x_dtype that desc has. bf16 and f16: a
+ * packed layout of W4A16 where its kernels serve all that desc asks for, else canonical; never MMA16_E5M2, since W4A8
+ * is the host's decision. E4M3: MMA16_E5M2 (on the CPU too), or QUERN_UNSUPPORTED where the device does not serve it.
+ * desc.layout is not looked at. Compiles nothing. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_UNSUPPORTED. Since
+ * 0.1. */
 QUERN_API quern_status quern_gemm_best_layout(quern_device *device, const quern_gemm_desc *desc, quern_layout *layout);
 
 /* Run it. Capture-safe; no lock, no allocation. Returns as quern_dequantize_run(). Since 0.1. */
@@ -502,18 +618,20 @@ typedef int (*quern_tune_visitor)(void *user, const quern_tune_report *report);
 
 /* Measure every kernel that competes for packed weights of this shape, at M = 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96,
  * 128 and so on up to m_max, and keep in the cache which is the fastest. A kernel wins only where its result agrees
- * with that of another kernel on canonical weights. Plans for the same n, k, x_dtype, layout and batch_invariant on
- * this model of device use the outcome from then on; bias, activation, residual and y_dtype make no difference. Plans
- * that exist stay as they are. Needs device memory for a few copies of W, four times the L2 cache at least, and for X
- * and Y; takes seconds. visit may be NULL. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_UNSUPPORTED (nothing to
- * choose from), QUERN_NOT_FOUND (no cache to keep it in), QUERN_CANCELLED, and as quern_gemm_plan(). Since 0.1. */
+ * with that of another kernel on canonical weights. Plans for the same n, k, x_dtype, layout, accumulation and
+ * batch_invariant on this model of device use the outcome from then on; bias, activation, residual and y_dtype make no
+ * difference. Plans that exist stay as they are. With layout MMA16_E5M2 what is measured is the product with E4M3 X,
+ * whatever x_dtype is, for desc's accumulation; quantizing X is not part of the time. Needs device memory for a few
+ * copies of W, four times the L2 cache at least, and for X and Y; takes seconds. visit may be NULL. Returns QUERN_OK,
+ * QUERN_INVALID_ARGUMENT, QUERN_UNSUPPORTED (nothing to choose from), QUERN_NOT_FOUND (no cache to keep it in),
+ * QUERN_CANCELLED, and as quern_gemm_plan(). Since 0.1. */
 QUERN_API quern_status quern_gemm_tune(quern_device *device, const quern_gemm_desc *desc, quern_tune_visitor visit,
                                        void *user);
 
 /* ---- Plans ------------------------------------------------------------------------------------------------------- */
 
-/* Workspace for a run with `size` rows (M of a GEMM, rows of a dequantization). It never shrinks as size grows, so the
- * value for m_max serves every run. Returns QUERN_OK, QUERN_INVALID_ARGUMENT. Since 0.1. */
+/* Workspace for a run with `size` rows (M of a GEMM, rows of a dequantization or a quantization). It never shrinks as
+ * size grows, so the value for m_max serves every run. Returns QUERN_OK, QUERN_INVALID_ARGUMENT. Since 0.1. */
 QUERN_API quern_status quern_plan_workspace_size(const quern_plan *plan, int64_t size, size_t *bytes);
 /* Close a plan. Work it has launched goes on; captured graphs that use it need it open until they are destroyed. NULL
  * does nothing. Since 0.1. */
@@ -534,8 +652,9 @@ typedef struct quern_candidate {
 /* Return 0 to go on, anything else to stop. */
 typedef int (*quern_candidate_visitor)(void *user, const quern_candidate *candidate);
 
-/* Every candidate of a plan: the chosen by range, then the refused with their reasons. Returns QUERN_OK,
- * QUERN_INVALID_ARGUMENT, QUERN_CANCELLED. Since 0.1. */
+/* Every candidate of a plan: the chosen by range, then the refused with their reasons. Of a GEMM that quantizes X
+ * first: those of the product, then those of the quantization. Returns QUERN_OK, QUERN_INVALID_ARGUMENT,
+ * QUERN_CANCELLED. Since 0.1. */
 QUERN_API quern_status quern_plan_explain(const quern_plan *plan, quern_candidate_visitor visit, void *user);
 /* The same without making a plan: nothing is compiled or loaded, and a problem that no kernel accepts is still
  * explained. Returns as quern_plan_explain(). Since 0.1. */
@@ -543,6 +662,8 @@ QUERN_API quern_status quern_dequantize_explain(quern_device *device, const quer
                                                 quern_candidate_visitor visit, void *user);
 QUERN_API quern_status quern_gemm_explain(quern_device *device, const quern_gemm_desc *desc,
                                           quern_candidate_visitor visit, void *user);
+QUERN_API quern_status quern_quantize_explain(quern_device *device, const quern_quantize_desc *desc,
+                                              quern_candidate_visitor visit, void *user);
 
 /* ---- Kernels ----------------------------------------------------------------------------------------------------- */
 
@@ -553,7 +674,7 @@ typedef struct quern_kernel_info {
   int32_t build;
   const char *digest;    /* sha256 of manifest and files, 64 hex digits; "" if refused */
   const char *origin;    /* "built-in", or the package's directory */
-  const char *operation; /* "gemm", "dequantize" */
+  const char *operation; /* "gemm", "dequantize", "quantize", "repack" */
   const char *variant;
   const char *archs; /* "7.5 and up", "9.0a" */
   int32_t priority;

@@ -224,7 +224,8 @@ class Device {
     detail::Visitor<quern_tune_report, std::remove_reference_t<Visit>> visitor(visit);
     visitor.check(quern_gemm_tune(get(), &desc, visitor.call, &visitor));
   }
-  // A packed tensor in memory of its own; blocks and scales are this device's.
+  // A packed tensor in memory of its own; blocks and scales are this device's. With desc.fallback, packed_layout() says
+  // what it became.
   DeviceMemory pack(const quern_weights_desc &desc, const void *blocks, const void *scales,
                     quern_stream stream = nullptr) const {
     size_t bytes = 0;
@@ -232,6 +233,14 @@ class Device {
     DeviceMemory packed = allocate(bytes);
     check(quern_weights_pack(get(), &desc, blocks, scales, packed.get(), stream));
     return packed;
+  }
+  // Of a packed tensor on this device.
+  quern_layout packed_layout(const void *packed, quern_stream stream = nullptr) const {
+    alignas(8) unsigned char header[256];
+    copy(header, packed, sizeof header, stream);
+    quern_weights_desc desc = QUERN_WEIGHTS_DESC_INIT;
+    check(quern_weights_inspect(header, sizeof header, &desc, nullptr));
+    return desc.layout;
   }
   void unpack(const quern_weights_desc &desc, const void *packed, void *blocks, void *scales,
               quern_stream stream = nullptr) const {
@@ -248,6 +257,11 @@ class Device {
   void explain(const quern_gemm_desc &desc, Visit &&visit) const {
     detail::Visitor<quern_candidate, std::remove_reference_t<Visit>> visitor(visit);
     visitor.check(quern_gemm_explain(get(), &desc, visitor.call, &visitor));
+  }
+  template <typename Visit>
+  void explain(const quern_quantize_desc &desc, Visit &&visit) const {
+    detail::Visitor<quern_candidate, std::remove_reference_t<Visit>> visitor(visit);
+    visitor.check(quern_quantize_explain(get(), &desc, visitor.call, &visitor));
   }
 
  private:
@@ -266,6 +280,11 @@ class Plan {
     check(quern_gemm_plan(device.get(), &desc, &plan));
     return Plan(plan);
   }
+  static Plan quantize(const Device &device, const quern_quantize_desc &desc) {
+    quern_plan *plan = nullptr;
+    check(quern_quantize_plan(device.get(), &desc, &plan));
+    return Plan(plan);
+  }
 
   quern_plan *get() const noexcept { return handle_.get(); }
 
@@ -274,6 +293,9 @@ class Plan {
   }
   void run(const quern_gemm_args &args, quern_stream stream = nullptr) const {
     check(quern_gemm_run(get(), &args, stream));
+  }
+  void run(const quern_quantize_args &args, quern_stream stream = nullptr) const {
+    check(quern_quantize_run(get(), &args, stream));
   }
   // For a run with `size` rows; see quern_plan_workspace_size().
   size_t workspace_bytes(int64_t size) const {
