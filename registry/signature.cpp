@@ -97,7 +97,8 @@ struct SecretText {
 void write_new_file(const std::filesystem::path &path, std::string_view bytes) {
   const FileDescriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) {
-    fail(QUERN_IO_ERROR, "cannot create ", path.string(), ": ", std::strerror(errno), "; name a file that is not there");
+    fail(QUERN_IO_ERROR, "cannot create ", path.string(), ": ", std::strerror(errno),
+         "; name a file that is not there");
   }
   size_t done = 0;
   while (done < bytes.size()) {
@@ -199,8 +200,7 @@ Signature SecretKey::sign(std::string_view message) const {
 bool verify(const PublicKey &key, std::string_view message, const Signature &signature) {
   const QuietErrors quiet;
   if (!is_canonical(key.bytes()) || has_small_order(key.bytes())) return false;
-  const Key public_key(
-      EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.bytes().data(), key.bytes().size()));
+  const Key public_key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.bytes().data(), key.bytes().size()));
   const Context context(EVP_MD_CTX_new());
   if (public_key == nullptr || context == nullptr) throw std::bad_alloc();
   return EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, public_key.get()) == 1 &&

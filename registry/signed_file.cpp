@@ -30,8 +30,9 @@ void require_signed(std::string_view file, std::string_view signatures, Role rol
   if (!parse_signatures(signatures)) {
     fail(QUERN_UNTRUSTED, what, ": its .sig file is malformed, so nothing says who wrote it; fetch it again");
   }
-  fail(QUERN_UNTRUSTED, what, " has ", valid_signers(file, signatures, role, keys).size(), " valid signatures for role ",
-       role_name(role), " by the ", keys.keys.size(), " keys trusted with it, and needs ", keys.threshold,
+  fail(QUERN_UNTRUSTED, what, " has ", valid_signers(file, signatures, role, keys).size(),
+       " valid signatures for role ", role_name(role), " by the ", keys.keys.size(),
+       " keys trusted with it, and needs ", keys.threshold,
        "; ask who runs the registry, or correct its keys in config.json");
 }
 

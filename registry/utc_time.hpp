@@ -13,6 +13,10 @@ namespace quern {
 std::optional<int64_t> parse_utc_time(std::string_view text);
 std::string format_utc_time(int64_t seconds);
 
+// This source was written then, so a clock that says less is wrong. Not __DATE__: equal sources build to equal
+// programs.
+inline constexpr int64_t kEarliestNow = INT64_C(1795334400);  // 2026-11-22T08:00:00Z
+
 using Clock = std::function<int64_t()>;
 int64_t system_seconds();
 
