@@ -281,7 +281,7 @@ std::string RegistryMetadata::fetch_index(PackageSource &source, const std::stri
   try {
     store_.store_index(id, reference, *file);
   } catch (const Error &error) {
-    problem_ = error.what();
+    if (problem_.empty()) problem_ = error.what();
   }
   return std::move(*file);
 }

@@ -50,6 +50,10 @@ TrustPolicy TrustPolicy::parse(std::string_view document, const std::string &wha
     if (const Json *publishers = root.find("publishers")) {
       const JsonObject checked(*publishers, "publishers");
       for (const auto &[name, item] : publishers->items()) {
+        if (!is_package_id(name + "/x")) {
+          fail(QUERN_INVALID_ARGUMENT,
+               "publishers has a name that is not of letters, digits, '-', '_' and '.'; rename it");
+        }
         JsonObject object(item, checked.path(name));
         Publisher publisher;
         for (const Json &key : object.need_array("keys", 1, kMaxSignatures)) {

@@ -23,19 +23,21 @@ std::array<uint8_t, kSize> bytes_of_hex(const std::string &digits) {
 struct Known {
   const char *seed, *key, *message, *signature;
 };
-constexpr Known kKnown[] = {
-    {"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
-     "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
-     "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe2465"
-     "5141438e7a100b"},
-    {"4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
-     "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "\x72",
-     "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb0"
-     "0d291612bb0c00"},
-    {"c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
-     "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "\xaf\x82",
-     "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc0"
-     "27beceea1ec40a"}};
+constexpr Known kKnown[] = {{"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+                             "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
+                             "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701"
+                             "cf9b46bd25bf5f0595bbe2465"
+                             "5141438e7a100b"},
+                            {"4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+                             "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "\x72",
+                             "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d"
+                             "0f11d8c387b2eaeb4302aeeb0"
+                             "0d291612bb0c00"},
+                            {"c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
+                             "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "\xaf\x82",
+                             "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f7609"
+                             "84dc6594a7c15e9716ed28dc0"
+                             "27beceea1ec40a"}};
 
 TEST(Signature, AgreesWithRfc8032) {
   for (const Known &known : kKnown) {
@@ -134,9 +136,11 @@ TEST(Signature, WhatIsSignedIsPinned) {
   EXPECT_EQ(signed_message(Role::kSnapshot, "x"), "quern-signed-v1\nsnapshot\nx");
   EXPECT_EQ(signed_message(Role::kManifest, "x"), "quern-signed-v1\nmanifest\nx");
   EXPECT_EQ(signed_message(Role::kSeal, "x"), "quern-signed-v1\nseal\nx");
-  EXPECT_EQ(test_key(1).public_key().id(),
-            "6b2a6f0a1d2a6d2d2f2c5a9e6a0f4a1f0d3f4b5c6d7e8f90a1b2c3d4e5f60718");
-  EXPECT_EQ(sign_file(Role::kManifest, "{}\n", {test_key(1)}), "");
+  EXPECT_EQ(test_key(1).public_key().id(), "fa4d86c3b551aa6cd7c3759d040c037ef2c6379f01880f453c7ef5374406e4be");
+  EXPECT_EQ(sign_file(Role::kManifest, "{}\n", {test_key(1)}),
+            "fa4d86c3b551aa6cd7c3759d040c037ef2c6379f01880f453c7ef5374406e4be "
+            "91fec139fd4aa35aea7c28268c40cf6cfabb907dd855bfc8dfac36534baa83f3941ef8a2cd4c82ab0206efa6756e9fa24c1be93f8b"
+            "1b3603f2f291524579d104\n");
 }
 
 TEST(SignatureFile, ReadsBackWhatItWrites) {
@@ -214,8 +218,12 @@ TEST(KeyFile, WhatIsNoKeyIsRefused) {
                              "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VuBCIEIAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
                              "AAAA\n-----END PRIVATE KEY-----\n",
                              // encrypted: nobody is asked for a password
-                             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAEAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-                             "AAAAAAAAAAAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"};
+                             "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+                             "MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAj2vj9IPe9pyAICCAAw\n"
+                             "DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEDNQIF/IbqfbOmxsTE9m3V0EQP3C\n"
+                             "Q/XLGNPLtUjwG7IJQufw0mCVLH3bgQQrQdISmHP5ADaNX8cHWDEpdpFRM/4jb4vP\n"
+                             "fI2b3kVzDff/mQ+XYn8=\n"
+                             "-----END ENCRYPTED PRIVATE KEY-----\n"};
   for (const std::string &file : bad) {
     write_text(directory / "bad.pem", file);
     ASSERT_EQ(::chmod((directory / "bad.pem").c_str(), 0600), 0);
