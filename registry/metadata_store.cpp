@@ -13,6 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxStateBytes = 4096;
+constexpr int kReadAttempts = 16;  // while somebody else is writing
 constexpr std::string_view kIndexSuffix = ".jsonl";
 
 struct State {
@@ -46,15 +47,33 @@ std::optional<State> read_state(const fs::path &path) {
 
 std::string digest_of(std::string_view bytes) { return hex(sha256(as_bytes(bytes))); }
 
+struct FilePair {
+  std::string file, signatures;
+};
+
+// A file and its .sig of one moment: while the file stays the same around the reading of the .sig, the two belong
+// together, since writers keep every state between good.
+std::optional<FilePair> read_pair(const fs::path &path, size_t limit) {
+  std::optional<std::string> file = read_text(path, limit);
+  for (int attempt = 0; attempt < kReadAttempts && file; ++attempt) {
+    std::optional<std::string> signatures = read_text(path.string() + ".sig", kMaxSignatureBytes);
+    std::optional<std::string> again = read_text(path, limit);
+    if (!signatures) return std::nullopt;
+    if (file == again) return FilePair{std::move(*file), std::move(*signatures)};
+    file = std::move(again);
+  }
+  return std::nullopt;
+}
+
 // A document with its signatures, both as they were kept; nothing if one is missing or the document cannot be read.
 template <typename Document>
 std::optional<SignedDocument<Document>> read_signed(const fs::path &path, size_t limit,
                                                     Document (*parse)(std::string_view, const std::string &)) {
-  const std::optional<std::string> file = read_text(path, limit);
-  const std::optional<std::string> signatures = read_text(path.string() + ".sig", kMaxSignatureBytes);
-  if (!file || !signatures) return std::nullopt;
+  std::optional<FilePair> pair = read_pair(path, limit);
+  if (!pair) return std::nullopt;
   try {
-    return SignedDocument<Document>{parse(*file, path.string()), *file, *signatures};
+    Document document = parse(pair->file, path.string());
+    return SignedDocument<Document>{std::move(document), std::move(pair->file), std::move(pair->signatures)};
   } catch (const Error &) {
     return std::nullopt;
   }
@@ -160,17 +179,20 @@ std::optional<std::string> MetadataStore::read_index(const std::string &id, cons
 }
 
 std::optional<std::string> MetadataStore::read_last_index(const std::string &id) const {
-  std::error_code ignored;
-  std::vector<FileReference> kept;
-  for (const fs::directory_entry &item : fs::directory_iterator(directory_ / "index" / id, ignored)) {
-    if (const auto reference = parse_index_name(item.path().filename().string())) kept.push_back(*reference);
+  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
+    std::error_code ignored;
+    std::vector<FileReference> kept;
+    for (const fs::directory_entry &item : fs::directory_iterator(directory_ / "index" / id, ignored)) {
+      if (const auto reference = parse_index_name(item.path().filename().string())) kept.push_back(*reference);
+    }
+    if (kept.empty()) return std::nullopt;
+    std::sort(kept.begin(), kept.end(),
+              [](const FileReference &a, const FileReference &b) { return a.version > b.version; });
+    for (const FileReference &reference : kept) {
+      if (std::optional<std::string> file = read_index(id, reference)) return file;
+    }
   }
-  std::sort(kept.begin(), kept.end(),
-            [](const FileReference &a, const FileReference &b) { return a.version > b.version; });
-  for (const FileReference &reference : kept) {
-    if (std::optional<std::string> file = read_index(id, reference)) return file;
-  }
-  return std::nullopt;
+  return std::nullopt;  // damaged, or every one that was listed was replaced meanwhile
 }
 
 void MetadataStore::store_index(const std::string &id, const FileReference &reference, const std::string &file) const {

@@ -652,6 +652,31 @@ TEST_F(RegistryMetadataTest, SeveralProcessesAtOnceEndAtTheNewest) {
   EXPECT_EQ(status(), QUERN_OK);
 }
 
+TEST_F(RegistryMetadataTest, AReaderBesideAWriterAlwaysFindsSomething) {
+  EXPECT_EQ(status(), QUERN_OK);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (int build = 2; build < 60; ++build) {
+      registry_.releases[kId].push_back(test_release(kId, 1, build));
+      registry_.sign();
+      if (status() != QUERN_OK) ::_exit(1);
+    }
+    ::_exit(0);
+  }
+  size_t most = 0;
+  int result = 0;
+  while (::waitpid(child, &result, WNOHANG) == 0) {
+    EXPECT_EQ(status_of([&] {
+                const size_t count = reader().cached_releases(kId).size();
+                EXPECT_GE(count, std::max<size_t>(most, 1));
+                most = std::max(most, count);
+              }),
+              QUERN_OK);
+  }
+  EXPECT_EQ(result, 0);
+  EXPECT_EQ(reader().cached_releases(kId).size(), 59u);
+}
+
 TEST_F(RegistryMetadataTest, LinesOfALaterSchemaArePassedOverAndCounted) {
   std::string file = registry_.files["index/acme/gemm/1.jsonl"];
   file = "{\"schema\":2,\"what\":[1.5]}\n" + file + "{\"schema\":3}\n";
