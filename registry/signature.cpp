@@ -143,15 +143,17 @@ SecretKey SecretKey::from_seed(const std::array<uint8_t, 32> &seed) {
 
 SecretKey SecretKey::load(const std::filesystem::path &path) {
   const QuietErrors quiet;
+  std::error_code error;
+  const std::filesystem::path target = std::filesystem::canonical(path, error);  // a mounted secret is often a link
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) {
-    fail(QUERN_NOT_FOUND, path.string(), ": ", std::strerror(errno), "; name a file with a secret key");
+  if (error || ::stat(target.c_str(), &status) != 0) {
+    fail(QUERN_NOT_FOUND, path.string(), " does not exist or cannot be reached; name a file with a secret key");
   }
   if ((status.st_mode & 077) != 0) {
     fail(QUERN_INVALID_ARGUMENT, path.string(), " holds a secret key and others may read it; chmod 600 it");
   }
   SecretText pem;
-  if (std::optional<std::string> read = read_text(path, kMaxKeyFile)) pem.text.swap(*read);
+  if (std::optional<std::string> read = read_text(target, kMaxKeyFile)) pem.text.swap(*read);
   const Bio source(BIO_new_mem_buf(pem.text.data(), static_cast<int>(pem.text.size())));
   if (source == nullptr) throw std::bad_alloc();
   Key key(PEM_read_bio_PrivateKey(source.get(), nullptr, no_password, nullptr));

@@ -196,6 +196,8 @@ TEST(KeyFile, IsWhatOpensslWritesAndReads) {
   EXPECT_EQ(status.st_mode & 0777, 0600u);
   EXPECT_EQ(SecretKey::load(directory / "key.pem").public_key(), key.public_key());
   EXPECT_EQ(status_of([&] { key.save(directory / "key.pem"); }), QUERN_IO_ERROR);
+  std::filesystem::create_symlink(directory / "key.pem", directory / "link.pem");
+  EXPECT_EQ(SecretKey::load(directory / "link.pem").public_key(), key.public_key());
 }
 
 TEST(KeyFile, OneThatOthersMayReadIsRefused) {
