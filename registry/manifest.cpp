@@ -1,11 +1,11 @@
 #include "registry/manifest.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <functional>
 #include <map>
 #include <set>
 
+#include "registry/package_path.hpp"
 #include "runtime/base/json.hpp"
 #include "runtime/base/sha256.hpp"
 
@@ -14,40 +14,16 @@ namespace {
 
 constexpr int64_t kLargest = INT64_C(1) << 40;
 
-bool all_of(std::string_view name, const char *extra) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [&](unsigned char c) {
-    return std::isalnum(c) != 0 || std::string_view(extra).find(static_cast<char>(c)) != std::string_view::npos;
-  });
-}
-
 bool is_identifier(std::string_view name) {
-  return all_of(name, "_") && std::isdigit(static_cast<unsigned char>(name[0])) == 0 && name.size() <= 128;
-}
-
-// "owner/name", each of letters, digits, '-', '_' and '.', not beginning with a dot.
-bool is_package_id(std::string_view id) {
-  const size_t slash = id.find('/');
-  if (slash == std::string_view::npos || id.size() > 96) return false;
-  const std::string_view owner = id.substr(0, slash), name = id.substr(slash + 1);
-  return all_of(owner, "-_.") && all_of(name, "-_.") && owner[0] != '.' && name[0] != '.';
-}
-
-// A relative path of plain components. No "..", no hidden files, nothing that could leave the package.
-bool is_plain_path(std::string_view path) {
-  if (path.size() > 200) return false;
-  for (int components = 1;; ++components) {
-    const size_t slash = path.find('/');
-    const std::string_view component = path.substr(0, slash);
-    if (!all_of(component, "-_.") || component[0] == '.' || components > 8) return false;
-    if (slash == std::string_view::npos) return true;
-    path.remove_prefix(slash + 1);
-  }
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  return !name.empty() && name.size() <= 128 && is_letter(name[0]) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
 }
 
 std::vector<ManifestFile> read_files(JsonObject &root) {
   std::vector<ManifestFile> files;
-  std::set<std::string> seen;
-  for (const Json &item : root.need_array("files", 1, 512)) {
+  PackagePaths paths;
+  for (const Json &item : root.need_array("files", 1, kMaxPackageFiles)) {
     const std::string path = text("files[", files.size(), "]");
     ManifestFile file;
     if (item.is_string()) {
@@ -56,18 +32,18 @@ std::vector<ManifestFile> read_files(JsonObject &root) {
       JsonObject object(item, path);
       file.path = object.need_string("path");
       file.sha256 = object.string_or("sha256", "");
+      file.size = object.integer_or("size", -1, 0, kMaxPackageFileBytes);
       object.finish();
       if (!file.sha256.empty() && !is_hex_digest(file.sha256)) {
         fail(QUERN_BAD_MANIFEST, path, ".sha256 is not 64 lower-case hex digits");
       }
+      if (file.size >= 0 && file.sha256.empty()) {
+        fail(QUERN_BAD_MANIFEST, path, ".size stands without sha256; give both, or neither");
+      }
     }
-    if (!is_plain_path(file.path)) {
-      fail(QUERN_BAD_MANIFEST, path, " is \"", file.path,
-           "\"; write a relative path of letters, digits, '-', '_' and '.'");
+    if (const std::string problem = paths.add(file.path); !problem.empty()) {
+      fail(QUERN_BAD_MANIFEST, path, problem);
     }
-    std::string folded = file.path;
-    std::transform(folded.begin(), folded.end(), folded.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (!seen.insert(folded).second) fail(QUERN_BAD_MANIFEST, path, ": ", file.path, " is listed twice");
     files.push_back(std::move(file));
   }
   return files;

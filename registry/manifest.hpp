@@ -54,6 +54,7 @@ struct Variant {
 struct ManifestFile {
   std::string path;
   std::string sha256;  // "" if the manifest does not say
+  int64_t size = -1;   // bytes; -1 if the manifest does not say
 };
 
 struct Manifest {

@@ -26,7 +26,10 @@ Environment read_environment() {
   env.driver_path = variable("QUERN_DRIVER_PATH");
   env.log = variable("QUERN_LOG");
   env.threads = variable("QUERN_THREADS");
+  env.config = variable("QUERN_CONFIG");
+  env.trust = variable("QUERN_TRUST");
   env.xdg_cache_home = variable("XDG_CACHE_HOME");
+  env.xdg_config_home = variable("XDG_CONFIG_HOME");
   env.home = variable("HOME");
   env.cuda_home = variable("CUDA_HOME");
   env.cuda_path = variable("CUDA_PATH");

@@ -16,7 +16,9 @@ struct Environment {
   std::string driver_path;   // QUERN_DRIVER_PATH
   std::string log;           // QUERN_LOG: off, error, warn, info, debug
   std::string threads;       // QUERN_THREADS
-  std::string xdg_cache_home, home, cuda_home, cuda_path, library_path;
+  std::string config;        // QUERN_CONFIG
+  std::string trust;         // QUERN_TRUST
+  std::string xdg_cache_home, xdg_config_home, home, cuda_home, cuda_path, library_path;
 };
 
 Environment read_environment();

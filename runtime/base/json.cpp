@@ -6,14 +6,15 @@ namespace quern {
 namespace {
 
 constexpr int kMaxDepth = 32;
-constexpr size_t kMaxBytes = 256 * 1024;
 
 }  // namespace
 
-Json parse_strict(std::string_view document, const std::string &what) {
-  if (document.size() > kMaxBytes) {
-    fail(QUERN_BAD_MANIFEST, what, ": ", document.size(), " bytes; at most ", kMaxBytes, " are allowed");
+Json parse_strict(std::string_view document, const std::string &what, size_t limit) {
+  if (document.size() > limit) {
+    fail(QUERN_BAD_MANIFEST, what, ": ", document.size(), " bytes; at most ", limit, " are allowed");
   }
+  // The parser would take a zero byte for the end of the document and pass over whatever stands behind it.
+  if (document.find('\0') != std::string_view::npos) fail(QUERN_BAD_MANIFEST, what, ": holds a zero byte; remove it");
   std::vector<std::set<std::string>> keys;  // of the objects now open
   const auto watch = [&](int depth, Json::parse_event_t event, Json &parsed) {
     if (depth > kMaxDepth) fail(QUERN_BAD_MANIFEST, what, ": nested deeper than ", kMaxDepth, " levels");

@@ -15,9 +15,12 @@
 namespace quern {
 
 using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;  // for writing: keys stay in the order they were given
+
+inline constexpr size_t kMaxJsonBytes = 256 * 1024;
 
 // Throws QUERN_BAD_MANIFEST with `what` in front.
-Json parse_strict(std::string_view document, const std::string &what);
+Json parse_strict(std::string_view document, const std::string &what, size_t limit = kMaxJsonBytes);
 
 // One JSON object, field by field. finish() refuses the keys that nobody asked for, except those that begin with "x-".
 class JsonObject {

@@ -31,6 +31,20 @@ TEST(ParseStrict, RefusesWhatIsNotJson) {
   }
 }
 
+TEST(ParseStrict, RefusesAZeroByteWhichWouldEndTheDocumentEarly) {
+  using namespace std::string_literals;
+  for (const std::string &document : {"{}\0"s, "{}\0{\"a\":1}"s, "\0{}"s, "{\"a\":\"\0\"}"s}) {
+    expect_refused(document, "holds a zero byte");
+  }
+}
+
+TEST(ParseStrict, TheLimitIsTheCallers) {
+  const std::string large = "[\"" + std::string(300 * 1024, 'a') + "\"]";
+  expect_refused(large, "at most 262144 are allowed");
+  EXPECT_NO_THROW(parse_strict(large, "where", large.size()));
+  EXPECT_NE(refusal([&] { parse_strict(large, "where", large.size() - 1); }), "");
+}
+
 TEST(ParseStrict, RefusesAKeyTwice) {
   expect_refused(R"({"a": 1, "a": 1})", "\"a\" appears twice");
   expect_refused(R"({"b": [{"a": 1, "\u0061": 2}]})", "\"a\" appears twice");
