@@ -60,9 +60,7 @@ unsigned store_e4m3(double value) {
 
 }  // namespace
 
-size_t dtype_bytes(quern_dtype dtype) {
-  return dtype == QUERN_DTYPE_F32 ? 4 : dtype == QUERN_DTYPE_E4M3 ? 1 : 2;
-}
+size_t dtype_bytes(quern_dtype dtype) { return dtype == QUERN_DTYPE_F32 ? 4 : dtype == QUERN_DTYPE_E4M3 ? 1 : 2; }
 
 double load(const std::byte *array, int64_t index, quern_dtype dtype) {
   const std::byte *element = array + static_cast<size_t>(index) * dtype_bytes(dtype);

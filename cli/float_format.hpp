@@ -1,5 +1,5 @@
-// f32, f16, bf16 and E4M3 seen from f64, for references that share no code with what they test: values, rounding and units in
-// the last place by arithmetic, not by bit tricks.
+// f32, f16, bf16 and E4M3 seen from f64, for references that share no code with what they test: values, rounding and
+// units in the last place by arithmetic, not by bit tricks.
 #pragma once
 
 #include <cstddef>

@@ -183,9 +183,8 @@ class GemmRun {
         const double ratio =
             poisoned(y, at) ? INFINITY : error_ratio(got, tensors.result[index], tensors.magnitude[index], test_);
         outcome_.worst = std::max(outcome_.worst, ratio);
-        const double beyond_rounding =
-            std::max(0.0, std::fabs(got - tensors.result[index]) -
-                              unit_in_last_place(tensors.result[index], test_.y_dtype));
+        const double beyond_rounding = std::max(
+            0.0, std::fabs(got - tensors.result[index]) - unit_in_last_place(tensors.result[index], test_.y_dtype));
         off += beyond_rounding * beyond_rounding;
         size += tensors.product[index] * tensors.product[index];
         typical += tensors.magnitude[index] * tensors.magnitude[index] / static_cast<double>(test_.k);
@@ -274,9 +273,8 @@ void set_accumulation(const Subject &subject, std::vector<GemmCase> &cases) {
 }
 
 std::vector<GemmCase> make_cases(const TestBench &bench, const Subject &subject) {
-  const std::vector<quern_dtype> x_dtypes = subject.accumulations.empty()
-                                                ? std::vector{QUERN_DTYPE_BF16, QUERN_DTYPE_F16}
-                                                : std::vector{QUERN_DTYPE_E4M3};
+  const std::vector<quern_dtype> x_dtypes =
+      subject.accumulations.empty() ? std::vector{QUERN_DTYPE_BF16, QUERN_DTYPE_F16} : std::vector{QUERN_DTYPE_E4M3};
   const quern_dtype x = x_dtypes.front();
   constexpr quern_dtype kBf16 = QUERN_DTYPE_BF16;
   constexpr int64_t kQuickProducts = 20'000'000;

@@ -57,8 +57,8 @@ void fill_x(const GemmCase &test, GemmTensors &tensors, Random &random) {
   const double size = test.fp8() ? 448 : 1;
   for (int64_t row = 0; row < test.largest(); ++row) {
     if (test.data == GemmData::kCorners) {
-      store(std::ldexp(1.0, static_cast<int>(row % 8) * (test.fp8() ? 1 : 2)), tensors.x.data(), row * test.k + row * 37 % test.k,
-            test.x_dtype);
+      store(std::ldexp(1.0, static_cast<int>(row % 8) * (test.fp8() ? 1 : 2)), tensors.x.data(),
+            row * test.k + row * 37 % test.k, test.x_dtype);
       continue;
     }
     for (int64_t j = 0; j < test.k; ++j) {

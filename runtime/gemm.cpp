@@ -149,10 +149,16 @@ std::unique_ptr<Plan> GemmPlan::make(const std::shared_ptr<Device> &device, cons
 std::vector<Explanation> GemmPlan::explain(const Device &device, const quern_gemm_desc &desc) {
   const quern_gemm_desc full = checked(desc, device.kind() == QUERN_DEVICE_CPU);
   std::vector<Explanation> rows = quern::explain(device, request(full));
-  if (quantizes(full)) {
-    const std::vector<Explanation> second = quern::explain(device, request_for_x(full));
-    rows.insert(rows.end(), second.begin(), second.end());
+  const auto served = [](const std::vector<Explanation> &by) { return !by.empty() && by.front().chosen; };
+  if (!quantizes(full) || !served(rows)) return rows;
+  const std::vector<Explanation> second = quern::explain(device, request_for_x(full));
+  for (Explanation &row : rows) {
+    // Nothing is chosen unless a plan could be made.
+    if (row.chosen && !served(second)) {
+      row = {row.kernel, row.origin, row.priority, false, 0, 0, "", "no kernel here quantizes its X"};
+    }
   }
+  rows.insert(rows.end(), second.begin(), second.end());
   return rows;
 }
 

@@ -324,6 +324,22 @@ TEST_F(CudaPath, PlanThatQuantizesItsXLaunchesTwoKernelsThroughItsWorkspace) {
     EXPECT_EQ(state_->launches, launches + 5);
     quern_plan_close(plan);
   }
+  const auto chosen = [&] {
+    std::string names;
+    quern_gemm_explain(
+        device_, &problem,
+        [](void *user, const quern_candidate *candidate) {
+          if (candidate->chosen) *static_cast<std::string *>(user) += std::string(candidate->kernel) + " ";
+          return 0;
+        },
+        &names);
+    return names;
+  };
+  EXPECT_EQ(chosen(), "me/w4a8:v me/quantize:v ");
+  problem.kernel = "me/w4a8";
+  EXPECT_EQ(chosen(), "me/w4a8:v me/quantize:v ");
+  problem.y_dtype = QUERN_DTYPE_F32;  // which that one does not write, so nothing quantizes for it
+  EXPECT_EQ(chosen(), "");
 }
 
 TEST_F(CudaPath, E4m3XGoesToTheKernelAsItIs) {

@@ -1,9 +1,7 @@
 // E4M3 on the GPU: the CPU's bytes where they are promised, a plan that quantizes its X against the two steps apart,
 // and the same bits from run to run.
-#include <cmath>
+#include <string>
 #include <utility>
-
-#include <quern/e4m3.h>
 
 #include "tests/gpu/gpu_problem.hpp"
 
@@ -17,13 +15,16 @@ class W4a8 : public GpuProblem {
   void SetUp() override {
     GpuProblem::SetUp();
     if (HasFatalFailure()) return;
+    QUERN_ASSERT_OK(quern_device_open(hub_, "cpu", &cpu_));
     quern_gemm_desc desc = describe(QUERN_DTYPE_E4M3);
     quern_layout layout = QUERN_LAYOUT_CANONICAL;
     const quern_status status = quern_gemm_best_layout(device_, &desc, &layout);
-    if (status == QUERN_UNSUPPORTED) GTEST_SKIP() << quern_last_error();
+    if (status == QUERN_UNSUPPORTED) {
+      unsupported_ = quern_last_error();
+      return;
+    }
     QUERN_ASSERT_OK(status);
     ASSERT_EQ(layout, QUERN_LAYOUT_MMA16_E5M2);
-    QUERN_ASSERT_OK(quern_device_open(hub_, "cpu", &cpu_));
   }
   void TearDown() override {
     quern_device_close(cpu_);
@@ -85,6 +86,7 @@ class W4a8 : public GpuProblem {
 
   static constexpr int64_t kN = 2880, kK = 2880;
   quern_device *cpu_ = nullptr;
+  std::string unsupported_;  // why this GPU multiplies no E4M3; "" if it does
   std::mt19937 random_{11};
 };
 
@@ -139,6 +141,7 @@ TEST_F(W4a8, TheGpuQuantizesToTheSameBytesAsTheCpu) {
 }
 
 TEST_F(W4a8, PlanFromBf16IsQuantizeAndPlanFromE4m3BitForBit) {
+  if (!unsupported_.empty()) GTEST_SKIP() << unsupported_;
   void *packed = pack(kN, kK);
   void *x = upload(random_x(kMost, kK));
   void *x8 = upload(std::vector<uint8_t>(kMost * kK)), *scales = upload(std::vector<uint8_t>(kMost * 4));
@@ -188,6 +191,7 @@ TEST_F(W4a8, PlanFromBf16IsQuantizeAndPlanFromE4m3BitForBit) {
 
 // Each quantizes what the product before wrote, in the workspace that that product still reads when it begins.
 TEST_F(W4a8, AChainThatOverlapsInOneWorkspaceGivesTheSameBitsAHundredTimes) {
+  if (!unsupported_.empty()) GTEST_SKIP() << unsupported_;
   void *packed = pack(kN, kK);
   const std::vector<uint8_t> x = random_x(kMost, kK);
   for (const int64_t m : {1, 40, 512}) {
