@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "registry/plain_text.hpp"
 #include "runtime/base/error.hpp"
 
 namespace quern {
@@ -69,7 +70,7 @@ bool AnswerBody::begin(long status, const HttpHeaders &headers) {
   }
   const std::string encoding = header(headers, "content-encoding");
   if (!encoding.empty() && encoding != "identity") {
-    return refuse("sends its bytes encoded as " + encoding.substr(0, 40) + ", which was not asked for");
+    return refuse("sends its bytes encoded as " + plain_text(encoding, 40) + ", which was not asked for");
   }
   if (status == 206) return begin_part(headers);
   const std::string length = header(headers, "content-length");

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "registry/plain_text.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
 
@@ -48,7 +49,7 @@ std::optional<std::string> read_below(const fs::path &base, std::string_view pat
     const size_t end = std::min(path.find('/', begin), path.size());
     const std::string name(path.substr(begin, end - begin));
     if (name.empty() || name == "." || name == ".." || name.find('\0') != std::string::npos) {
-      fail(QUERN_INVALID_ARGUMENT, "\"", path, "\" is no path in a registry; write names with / between");
+      fail(QUERN_INVALID_ARGUMENT, "\"", plain_text(path), "\" is no path in a registry; write names with / between");
     }
     auto next = open_name(at.get(), name, end == path.size() ? 0 : O_DIRECTORY);
     if (!next) return std::nullopt;

@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <dlfcn.h>
 
+#include "registry/plain_text.hpp"
 #include "runtime/base/error.hpp"
 
 namespace quern {
@@ -74,16 +75,6 @@ const CurlApi &curl(const std::string &path) {
   const std::lock_guard lock(mutex);
   if (!api) api = open_curl(path);
   return *api;
-}
-
-// One line of plain text, whatever a server or a library below put into it.
-std::string plain(std::string_view text) {
-  std::string out(text.substr(0, 200));
-  for (char &c : out) {
-    if (c < 0x20 || c > 0x7e) c = ' ';
-  }
-  while (!out.empty() && out.back() == ' ') out.pop_back();
-  return out;
 }
 
 struct Transfer {
@@ -294,7 +285,8 @@ HttpReply Connection::exchange(const HttpRequest &request, const HttpSettings &s
 
   const CURLcode code = api_.easy_perform(handle_);
   if (transfer.thrown) std::rethrow_exception(transfer.thrown);
-  if (code == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
+  // libcurl says "out of memory" to a single line of 100 KiB as well, so this is no bad_alloc.
+  if (code == CURLE_OUT_OF_MEMORY && !transfer.header_done) transfer.header_too_large = true;
   transfer.reply.end = end_of(code, transfer);
   const char *redirect = nullptr;
   if (transfer.header_done && api_.easy_getinfo(handle_, CURLINFO_REDIRECT_URL, &redirect) == CURLE_OK &&
@@ -304,7 +296,7 @@ HttpReply Connection::exchange(const HttpRequest &request, const HttpSettings &s
   if (transfer.header_too_large) {
     transfer.reply.error = text("its header is larger than ", kMaxHeader, " bytes");
   } else if (code != CURLE_OK) {
-    transfer.reply.error = plain(error[0] != '\0' ? error : api_.easy_strerror(code));
+    transfer.reply.error = plain_text(error[0] != '\0' ? error : api_.easy_strerror(code));
   }
   if (!transfer.header_done) transfer.reply.status = 0;
   api_.easy_reset(handle_);  // which points to what ends here

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "registry/plain_text.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/json.hpp"
 
@@ -20,10 +21,7 @@ std::string header(const HttpHeaders &headers, const char *name) {
 
 // What the Hub says about an error, as one line of plain text.
 std::string message_of(const HttpHeaders &headers) {
-  std::string message = header(headers, "x-error-message").substr(0, 200);
-  for (char &c : message) {
-    if (c < 0x20 || c > 0x7e) c = ' ';
-  }
+  const std::string message = plain_text(header(headers, "x-error-message"));
   return message.empty() ? message : ": " + message;
 }
 
@@ -37,7 +35,7 @@ std::string checked_id(std::string id) {
   if (id.starts_with("hf://")) id.erase(0, 5);
   const size_t slash = id.find('/');
   if (slash == std::string::npos || !is_name(id.substr(0, slash)) || !is_name(id.substr(slash + 1))) {
-    fail(QUERN_INVALID_ARGUMENT, "\"", id, "\" names no repository of the Hub; write hf://owner/name");
+    fail(QUERN_INVALID_ARGUMENT, "\"", plain_text(id), "\" names no repository of the Hub; write hf://owner/name");
   }
   return id;
 }

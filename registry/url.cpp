@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 
+#include "registry/plain_text.hpp"
 #include "runtime/base/error.hpp"
 
 namespace quern {
@@ -19,8 +20,8 @@ bool is_unreserved(char c) { return is_alnum(c) || c == '-' || c == '.' || c == 
 [[noreturn]] void refuse(std::string_view url, const char *why) {
   // What follows a question mark may be secret, and what stands before an @ is.
   const bool has_user = url.find('@') != std::string_view::npos;
-  fail(QUERN_INVALID_ARGUMENT, "the address ",
-       has_user ? "(hidden)" : url.substr(0, std::min(url.find('?'), size_t{200})), " ", why);
+  fail(QUERN_INVALID_ARGUMENT, "the address ", has_user ? "(hidden)" : plain_text(url.substr(0, url.find('?'))), " ",
+       why);
 }
 
 int default_port(std::string_view scheme) { return scheme == "https" ? 443 : scheme == "http" ? 80 : 0; }
@@ -61,6 +62,9 @@ Reach reach_of(const std::string &host, std::string_view url) {
 
 // "host[:port]" into its parts.
 void read_authority(std::string_view authority, std::string_view url, Url &out) {
+  if (authority.find('@') != std::string_view::npos) {
+    refuse(url, "holds a user name; put it into the registry's token_file");
+  }
   size_t end = authority.find(':');
   if (!authority.empty() && authority.front() == '[') {
     end = authority.find(']');
@@ -71,7 +75,7 @@ void read_authority(std::string_view authority, std::string_view url, Url &out) 
   for (char &c : out.host) {
     if (!is_alnum(c) && c != '-' && c != '.' && c != '_' &&
         (out.host.front() != '[' || (c != ':' && c != '[' && c != ']'))) {
-      refuse(url, c == '@' ? "holds a user name; put it into the registry's token_file" : "has no valid host");
+      refuse(url, "has no valid host");
     }
     c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
@@ -89,12 +93,28 @@ void read_authority(std::string_view authority, std::string_view url, Url &out) 
   out.reach = reach_of(out.host, url);
 }
 
+bool is_escape(std::string_view text, size_t at) {
+  return at + 2 < text.size() && std::isxdigit(static_cast<unsigned char>(text[at + 1])) != 0 &&
+         std::isxdigit(static_cast<unsigned char>(text[at + 2])) != 0;
+}
+
+// The path on disk that a file URL names; a space in it may be escaped or not.
+std::string unescaped(std::string_view path, std::string_view url) {
+  std::string out;
+  for (size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '%' && !is_escape(path, i)) refuse(url, "has a % that escapes nothing; write %25");
+    const bool escape = path[i] == '%';
+    out += escape ? static_cast<char>(std::stoi(std::string(path.substr(i + 1, 2)), nullptr, 16)) : path[i];
+    if (static_cast<unsigned char>(out.back()) < 0x20) refuse(url, "holds a control character");
+    if (escape) i += 2;
+  }
+  return out;
+}
+
 void check_path(std::string_view path, std::string_view url) {
   for (size_t i = 0; i < path.size(); ++i) {
     if (path[i] == '%') {
-      const bool escaped = i + 2 < path.size() && std::isxdigit(static_cast<unsigned char>(path[i + 1])) != 0 &&
-                           std::isxdigit(static_cast<unsigned char>(path[i + 2])) != 0;
-      if (!escaped) refuse(url, "has a % that escapes nothing");
+      if (!is_escape(path, i)) refuse(url, "has a % that escapes nothing; write %25");
     } else if (!is_unreserved(path[i]) && std::string_view("!$&'()*+,;=:@/?").find(path[i]) == std::string_view::npos) {
       refuse(url, "holds a character that must be escaped, or a fragment");
     }
@@ -119,8 +139,7 @@ Url parse_url(std::string_view text) {
   const std::string_view rest = text.substr(colon + 3);
   if (url.scheme == "file") {
     if (rest.empty() || rest.front() != '/') refuse(text, "names no absolute path; write file:///path");
-    if (rest.find('\0') != std::string_view::npos) refuse(text, "holds a zero byte");
-    url.path = rest;
+    url.path = unescaped(rest, text);
     return url;
   }
   if (url.scheme != "https" && url.scheme != "http" && url.scheme != "hf") {
@@ -163,7 +182,7 @@ Url below(const Url &base, std::string_view path) {
     const size_t end = std::min(path.find('/', begin), path.size());
     const std::string_view segment = path.substr(begin, end - begin);
     if (segment.empty() || segment == "." || segment == ".." || segment.find('\0') != std::string_view::npos) {
-      fail(QUERN_INVALID_ARGUMENT, "\"", path, "\" is no path in a registry; write names with / between");
+      fail(QUERN_INVALID_ARGUMENT, "\"", plain_text(path), "\" is no path in a registry; write names with / between");
     }
     url.path += "/" + (base.scheme == "file" ? std::string(segment) : percent_encoded(segment));
     if (end == path.size()) return url;
