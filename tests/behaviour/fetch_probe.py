@@ -24,6 +24,13 @@ def blob_path(data):
     return f"/blobs/{sha256(data)[:2]}/{sha256(data)}"
 
 
+def expect(result, status, *words):
+    """It failed with this status, or worked if it is 0, and its message has these words."""
+    assert result["status"] == status, result
+    for word in words:
+        assert word in result["message"], (word, result)
+
+
 class Probe:
     def __init__(self, program, settings=None, **env):
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

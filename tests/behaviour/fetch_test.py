@@ -16,7 +16,7 @@ HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "servers"))
 
 from lying_server import LyingServer, answer, cut, head, missing, redirect, with_ranges  # noqa: E402
-from fetch_probe import (CANCELLED, CORRUPT, INVALID, IO, NETWORK, OFFLINE, Probe, blob_path, sha256)  # noqa: E402
+from fetch_probe import (CANCELLED, CORRUPT, INVALID, IO, NETWORK, OFFLINE, Probe, blob_path, sha256, expect)  # noqa: E402
 
 program = resolver = None
 SEED = random.randrange(1 << 32)
@@ -25,12 +25,6 @@ chance = random.Random(SEED)
 
 def some_bytes(size):
     return chance.randbytes(size)
-
-
-def expect(result, status, *words):
-    assert result["status"] == status, result
-    for word in words:
-        assert word in result["message"], (word, result)
 
 
 def cut_off(_):

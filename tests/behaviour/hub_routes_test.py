@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "servers"))
 
 from lying_server import LyingServer, answer, redirect  # noqa: E402
-from fetch_probe import CORRUPT, INVALID, NETWORK, NOT_FOUND, OFFLINE, Probe, sha256  # noqa: E402
+from fetch_probe import CORRUPT, INVALID, NETWORK, NOT_FOUND, OFFLINE, Probe, sha256, expect  # noqa: E402
 
 program = None
 COMMIT, OLDER = "a" * 40, "b" * 40
@@ -69,12 +69,6 @@ class Hub:
 
 def fail_with(status, code=None, message=None):
     return answer(status, b"<html>", x_error_code=code, x_error_message=message)
-
-
-def expect(result, status, *words):
-    assert result["status"] == status, result
-    for word in words:
-        assert word in result["message"], (word, result)
 
 
 def versions(_):
