@@ -180,7 +180,7 @@ HttpClient::HttpClient(const HttpSettings &settings)
 
 Fetched HttpClient::fetch(const FetchRequest &request) {
   const std::string address = request.url.shown();
-  if (settings_.offline) fail(QUERN_OFFLINE, address, " is needed, and the network is forbidden; prefetch beforehand");
+  if (settings_.offline) fail(QUERN_OFFLINE, address, " is needed, and the network is forbidden");
   if (!may_be_asked(request.url, settings_.allow_http)) {
     fail(QUERN_INVALID_ARGUMENT, address, " is not https; use https, or set QUERN_ALLOW_HTTP=1");
   }

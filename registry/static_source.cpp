@@ -11,21 +11,20 @@ namespace quern {
 // What each server answered, to be told when none has helped.
 struct StaticSource::Failures {
   std::string facts;
-  bool any_wrong = false;  // some server sent wrong bytes
-  bool all_offline = true;
+  bool any_wrong = false;    // some server sent wrong bytes
+  bool any_offline = false;  // some server may not be asked
 
   void add(quern_status status, const std::string &fact) {
     facts += (facts.empty() ? "" : ", ") + fact;
     any_wrong = any_wrong || status == QUERN_CORRUPT;
-    all_offline = all_offline && status == QUERN_OFFLINE;
+    any_offline = any_offline || status == QUERN_OFFLINE;
   }
   [[noreturn]] void give_up(const std::string &registry, const std::string &what) const {
-    if (all_offline) {
-      fail(QUERN_OFFLINE, what, " of registry ", registry,
-           " is needed, and the network is forbidden; prefetch beforehand");
-    }
-    fail(any_wrong ? QUERN_CORRUPT : QUERN_NETWORK_ERROR, "registry ", registry, " does not give ", what, ": ", facts,
-         any_wrong ? "; tell who runs it, or name another mirror" : "; check the network, or name a mirror");
+    const quern_status status = any_wrong ? QUERN_CORRUPT : any_offline ? QUERN_OFFLINE : QUERN_NETWORK_ERROR;
+    const char *fix = any_wrong     ? "tell who runs it, or name another mirror"
+                      : any_offline ? "prefetch beforehand, or allow the network"
+                                    : "check the network, or name a mirror";
+    fail(status, "registry ", registry, " does not give ", what, ": ", facts, "; ", fix);
   }
 };
 

@@ -3,6 +3,7 @@
 //   {"op": "client", "settings": {...}}                        from here on, a client that knows nothing yet
 //   {"op": "blob", "url": ..., "mirrors": [...], "sha256": ..., "size": ..., "threads": 1, "cancel_at": bytes}
 //   {"op": "metadata", "url": ..., "path": ..., "limit": ...}
+//   {"op": "post", "url": ..., "body": ..., "limit": ...}
 //   {"op": "hub", "id": ..., "call": "versions|release|file", ...}     settings from this process's environment
 #include <algorithm>
 #include <chrono>
@@ -79,6 +80,15 @@ Line metadata(const std::shared_ptr<HttpClient> &client, const StaticRegistry &r
   return bytes ? described(*bytes) : Line{{"missing", true}};
 }
 
+Line post(const std::shared_ptr<HttpClient> &client, const Line &line) {
+  FetchRequest request;
+  request.method = HttpMethod::kPost;
+  request.url = parse_url(line.at("url").get<std::string>());
+  request.body = line.at("body");
+  request.limit = line.at("limit");
+  return described(client->fetch(request).body);
+}
+
 Line hub(const std::shared_ptr<HttpClient> &client, const Line &line) {
   const auto repository =
       std::make_shared<HuggingFaceRepository>(client, hugging_face_settings(read_environment()), line.at("id"));
@@ -105,12 +115,13 @@ Line outcome(const std::shared_ptr<HttpClient> &client, const Line &line) {
   const auto start = std::chrono::steady_clock::now();
   Line out = Line::object();
   try {
-    StaticRegistry registry{"test", line.value("url", ""), line.value("mirrors", std::vector<std::string>{}),
-                            line.value("token_file", "")};
     const std::string op = line.at("op");
-    out = op == "blob"  ? blob(client, registry, line)
-          : op == "hub" ? hub(client, line)
-                        : metadata(client, registry, line);
+    const StaticRegistry registry{"test", line.value("url", ""), line.value("mirrors", std::vector<std::string>{}),
+                                  line.value("token_file", "")};
+    if (op == "blob") out = blob(client, registry, line);
+    if (op == "metadata") out = metadata(client, registry, line);
+    if (op == "post") out = post(client, line);
+    if (op == "hub") out = hub(client, line);
     out["status"] = 0;
   } catch (const Error &error) {
     out = {{"status", error.status()}, {"message", error.what()}};

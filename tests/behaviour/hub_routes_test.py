@@ -163,7 +163,7 @@ def errors(_):
         hub.server.plan("/api/kernels/acme/gemm/refs", answer(429, ratelimit='"api";r=0;t=1'),
                         answer(200, json.dumps(REFS).encode()))
         result = probe.hub("versions")
-        assert result["status"] == 0 and 1 <= result["seconds"] < 2, result
+        assert result["status"] == 0 and 1 <= result["seconds"] < 8, result
         hub.server.plan("/api/kernels/acme/gemm/refs", answer(503))
         hub.server.forget()
         expect(probe.hub("versions"), NETWORK, "answers 503 (4 attempts)", "HF_ENDPOINT")
@@ -244,13 +244,13 @@ def offline(_):
         # The one is for facts, the other for files.
         hub.server.plan("/api/kernels/acme/gemm/refs", lambda connection, request: connection.stall())
         hub.server.plan(resolve(COMMIT, "src/gemm%20main.cu"), lambda connection, request: connection.stall())
-        with hub.probe(HF_HUB_ETAG_TIMEOUT="1", HF_HUB_DOWNLOAD_TIMEOUT="3") as probe:
+        with hub.probe(HF_HUB_ETAG_TIMEOUT="1", HF_HUB_DOWNLOAD_TIMEOUT="6") as probe:
             result = probe.hub("versions")
             expect(result, NETWORK)
-            assert 0.9 < result["seconds"] < 2.5, result
+            assert 0.9 < result["seconds"] < 5.5, result
             result = probe.hub("file", revision=COMMIT, **FILE)
             expect(result, NETWORK)
-            assert 2.5 < result["seconds"] < 5, result
+            assert 5.5 < result["seconds"] < 20, result
         with hub.probe(HF_ENDPOINT=hub.server.origin + "/") as probe:
             hub.server.plan("/api/kernels/acme/gemm/refs", answer(200, json.dumps(REFS).encode()))
             assert probe.hub("versions")["status"] == 0

@@ -144,7 +144,7 @@ def tls(nginx):
         for wrong in (nginx.expired, nginx.stranger, nginx.elsewhere, nginx.main.replace("localhost", "127.0.0.1")):
             result = probe.blob(data, wrong)
             expect(result, NETWORK, "certificate")
-            assert result["seconds"] < 1 and "attempts" not in result["message"], "what cannot help was repeated"
+            assert result["seconds"] < 8 and "attempts" not in result["message"], "what cannot help was repeated"
             assert probe.blob(data, wrong, nginx.main)["status"] == 0
         assert all(row[0] == str(nginx.ports["main"]) or row[4] == "200" for row in nginx.seen())
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
