@@ -34,6 +34,25 @@ bool is_hex_digest(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+ByteHash::ByteHash() : context_(EVP_MD_CTX_new()) {
+  if (context_ == nullptr) throw std::bad_alloc();
+  restart();
+}
+
+ByteHash::~ByteHash() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX *>(context_)); }
+
+void ByteHash::restart() { check(EVP_DigestInit_ex(static_cast<EVP_MD_CTX *>(context_), EVP_sha256(), nullptr)); }
+
+void ByteHash::add(std::span<const uint8_t> bytes) {
+  check(EVP_DigestUpdate(static_cast<EVP_MD_CTX *>(context_), bytes.data(), bytes.size()));
+}
+
+Digest ByteHash::finish() {
+  Digest digest;
+  check(EVP_DigestFinal_ex(static_cast<EVP_MD_CTX *>(context_), digest.data(), nullptr));
+  return digest;
+}
+
 FieldHash::FieldHash() : context_(EVP_MD_CTX_new()) {
   if (context_ == nullptr) throw std::bad_alloc();
   check(EVP_DigestInit_ex(static_cast<EVP_MD_CTX *>(context_), EVP_sha256(), nullptr));

@@ -21,6 +21,21 @@ inline std::span<const uint8_t> as_bytes(std::string_view text) {
   return {reinterpret_cast<const uint8_t *>(text.data()), text.size()};
 }
 
+// The digest of bytes that arrive in pieces.
+class ByteHash {
+ public:
+  ByteHash();
+  ~ByteHash();
+  ByteHash(const ByteHash &) = delete;
+  ByteHash &operator=(const ByteHash &) = delete;
+  void add(std::span<const uint8_t> bytes);
+  void restart();
+  Digest finish();  // restart() before more is added
+
+ private:
+  void *context_;
+};
+
 // Hash of several fields. Each is preceded by its length, so that no two lists of fields collide.
 class FieldHash {
  public:

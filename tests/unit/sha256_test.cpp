@@ -37,6 +37,16 @@ TEST(Sha256, HexDigestIsSixtyFourLowerCaseDigits) {
   EXPECT_FALSE(is_hex_digest(""));
 }
 
+TEST(ByteHash, PiecesMakeTheDigestOfTheWhole) {
+  ByteHash hash;
+  hash.add(as_bytes("dropped"));
+  hash.restart();
+  for (const char *piece : {"a", "", "bc"}) hash.add(as_bytes(piece));
+  EXPECT_EQ(hex(hash.finish()), digest_of("abc"));
+  hash.restart();
+  EXPECT_EQ(hex(hash.finish()), digest_of(""));
+}
+
 TEST(FieldHash, BoundariesBetweenFieldsCount) {
   const std::set<std::string> digests{
       fields("ab", "c"), fields("a", "bc"), fields("abc"),  fields("abc", ""),     fields("", "abc"),
