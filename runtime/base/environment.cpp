@@ -26,6 +26,8 @@ Environment read_environment() {
   env.driver_path = variable("QUERN_DRIVER_PATH");
   env.log = variable("QUERN_LOG");
   env.threads = variable("QUERN_THREADS");
+  env.compile_child = variable("QUERN_CC");
+  env.compile_child_path = variable("QUERN_CC_PATH");
   env.xdg_cache_home = variable("XDG_CACHE_HOME");
   env.home = variable("HOME");
   env.cuda_home = variable("CUDA_HOME");

@@ -6,16 +6,18 @@
 namespace quern {
 
 struct Environment {
-  std::string cache_dir;     // QUERN_CACHE_DIR
-  std::string cache_mode;    // QUERN_CACHE_MODE: rw, ro, off
-  std::string kernel_path;   // QUERN_KERNEL_PATH
-  std::string kernel_force;  // QUERN_KERNEL_FORCE: package or package:variant
-  std::string offline;       // QUERN_OFFLINE
-  std::string jit;           // QUERN_JIT: allow, forbid
-  std::string nvrtc_path;    // QUERN_NVRTC_PATH
-  std::string driver_path;   // QUERN_DRIVER_PATH
-  std::string log;           // QUERN_LOG: off, error, warn, info, debug
-  std::string threads;       // QUERN_THREADS
+  std::string cache_dir;           // QUERN_CACHE_DIR
+  std::string cache_mode;          // QUERN_CACHE_MODE: rw, ro, off
+  std::string kernel_path;         // QUERN_KERNEL_PATH
+  std::string kernel_force;        // QUERN_KERNEL_FORCE: package or package:variant
+  std::string offline;             // QUERN_OFFLINE
+  std::string jit;                 // QUERN_JIT: allow, forbid
+  std::string nvrtc_path;          // QUERN_NVRTC_PATH
+  std::string driver_path;         // QUERN_DRIVER_PATH
+  std::string log;                 // QUERN_LOG: off, error, warn, info, debug
+  std::string threads;             // QUERN_THREADS
+  std::string compile_child;       // QUERN_CC: child, inproc
+  std::string compile_child_path;  // QUERN_CC_PATH
   std::string xdg_cache_home, home, cuda_home, cuda_path, library_path;
 };
 
