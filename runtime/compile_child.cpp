@@ -105,7 +105,8 @@ CompileChild::CompileChild(const Environment &environment, CompileLimits limits)
   std::vector<std::string> candidates = {environment.compile_child_path};
   if (environment.compile_child_path.empty()) {
     const std::string here = directory_of_this_library();
-    candidates = {here + "/" QUERN_CC_FROM_LIBRARY, here + "/../bin/quern-cc"};  // installed, and as built
+    candidates.clear();
+    if (!here.empty()) candidates = {here + "/" QUERN_CC_FROM_LIBRARY, here + "/../bin/quern-cc"};  // or as built
   }
   for (const std::string &candidate : candidates) {
     if (program_.empty() && is_program(candidate)) program_ = candidate;

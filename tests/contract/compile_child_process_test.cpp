@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "registry/cache.hpp"
+#include "runtime/base/sha256.hpp"
 #include "runtime/kernel_store.hpp"
 #include "temporary_directory.hpp"
 
@@ -129,7 +130,7 @@ TEST_F(CompileProcess, ADeadHostLeavesNoChild) {
 
 CompileUnit unit_of(const std::string &source) {
   CompileUnit unit;
-  unit.source = std::make_shared<UnitSource>(UnitSource{"kernel.cu", source, {}, std::string(64, 'a')});
+  unit.source = std::make_shared<UnitSource>(UnitSource{"kernel.cu", source, {}, hex(sha256(as_bytes(source)))});
   unit.target = parse_target("sm_80");
   unit.options = {"--gpu-architecture=sm_80"};
   unit.entry = "k";
