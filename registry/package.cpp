@@ -80,7 +80,7 @@ std::shared_ptr<const UnitSource> resolve_unit(const Package &package, const std
   return unit;
 }
 
-std::shared_ptr<const Package> assemble(const std::string &document, std::string origin, const ReadFile &read) {
+std::shared_ptr<Package> assemble(const std::string &document, std::string origin, const ReadFile &read) {
   auto package = std::make_shared<Package>();
   package->origin = std::move(origin);
   const std::string what = package->origin + "/kernel.json";
@@ -123,12 +123,14 @@ std::vector<std::shared_ptr<const Package>> builtin_packages() {
   for (const BuiltinFile &file : builtin_files()) {
     if (!file.path.ends_with(kManifest)) continue;
     const std::string folder(file.path.substr(0, file.path.size() - kManifest.size()));
-    packages.push_back(
+    auto package =
         assemble(std::string(file.content), "built-in", [&](const std::string &path) -> std::optional<std::string> {
           const BuiltinFile *found = find_builtin(folder + "/" + path);
           if (found == nullptr) return std::nullopt;
           return std::string(found->content);
-        }));
+        });
+    package->built_in = true;
+    packages.push_back(std::move(package));
   }
   return packages;
 }

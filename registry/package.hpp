@@ -24,6 +24,7 @@ struct Package {
   std::map<std::string, std::string> files;
   std::string digest;  // sha256 over the manifest and all files, 64 hex digits
   std::string origin;  // "built-in", or the directory
+  bool built_in = false;
 
   std::map<std::string, std::shared_ptr<const UnitSource>> units;  // by source file
 

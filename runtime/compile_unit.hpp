@@ -18,6 +18,7 @@ struct CompileUnit {
   std::string kernel;                   // "quern/mxfp4-gemm:mma_sm80"
   std::string digest;                   // of the package
   std::string types;                    // "x_dtype=bf16"
+  bool built_in = false;                // its source is the library's own, and may be compiled in this process
 
   // 64 hex digits over source, headers, target, options and entry: no path, host, time or driver. On disk: the order
   // and kind of what is hashed never changes without a new first field.

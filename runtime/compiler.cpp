@@ -2,91 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <regex>
-#include <sstream>
 
 #include "runtime/base/error.hpp"
 #include "runtime/code_image.hpp"
+#include "runtime/nvrtc_program.hpp"
 
 namespace quern {
 namespace {
-
-class Program {
- public:
-  Program(const NvrtcApi &api, const UnitSource &source) : api_(api) {
-    std::vector<const char *> names, texts;
-    for (const auto &[name, content] : source.headers) {
-      names.push_back(name.c_str());
-      texts.push_back(content.c_str());
-    }
-    check(api.create(&program_, source.text.c_str(), source.name.c_str(), static_cast<int>(names.size()), texts.data(),
-                     names.data()),
-          "create a program");
-  }
-  ~Program() { api_.destroy(&program_); }
-  Program(const Program &) = delete;
-  Program &operator=(const Program &) = delete;
-
-  bool compile(const std::vector<std::string> &options) {
-    std::vector<const char *> list;
-    for (const std::string &option : options) list.push_back(option.c_str());
-    return api_.compile(program_, static_cast<int>(list.size()), list.data()) == 0;
-  }
-  std::string log() {
-    size_t bytes = 0;
-    check(api_.log_size(program_, &bytes), "read the log");
-    std::string text(bytes, '\0');
-    if (bytes > 0) check(api_.log(program_, text.data()), "read the log");
-    while (!text.empty() && (text.back() == '\0' || text.back() == '\n')) text.pop_back();
-    return text;
-  }
-  std::vector<uint8_t> code(bool ptx) {
-    size_t bytes = 0;
-    check(ptx ? api_.ptx_size(program_, &bytes) : api_.cubin_size(program_, &bytes), "read the code");
-    std::vector<uint8_t> code(bytes);
-    char *data = reinterpret_cast<char *>(code.data());
-    check(ptx ? api_.ptx(program_, data) : api_.cubin(program_, data), "read the code");
-    return code;
-  }
-
- private:
-  void check(int result, const char *what) const {
-    if (result != 0) fail(QUERN_COMPILE_FAILED, "NVRTC cannot ", what, ": ", api_.error_string(result));
-  }
-
-  const NvrtcApi &api_;
-  NvrtcProgram program_ = nullptr;
-};
-
-std::string first_error(const std::string &log) {
-  std::istringstream lines(log);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.find("error") != std::string::npos) return line;
-  }
-  return log.substr(0, log.find('\n'));
-}
-
-int number_before(const std::string &log, const char *pattern) {
-  std::smatch match;
-  int total = -1;
-  for (std::string rest = log; std::regex_search(rest, match, std::regex(pattern)); rest = match.suffix()) {
-    total = std::max(total, 0) + std::stoi(match[1]);
-  }
-  return total;
-}
-
-// The log without ptxas's report on resources: what is left is for the kernel's author.
-std::string warnings_in(const std::string &log) {
-  static const std::regex report(
-      "^(ptxas)?[ .:]*(info +: .*|[0-9]+ bytes stack frame.*|.*Compiling entry function.*|.*Function properties "
-      "for.*)?\\s*$");
-  std::istringstream lines(log);
-  std::string kept;
-  for (std::string line; std::getline(lines, line);) {
-    if (!std::regex_match(line, report)) kept += (kept.empty() ? "" : "\n") + line;
-  }
-  return kept;
-}
 
 std::vector<int> supported(Nvrtc &nvrtc) {
   const NvrtcApi &api = nvrtc.need();
@@ -103,28 +27,23 @@ std::string sizes_text(const std::vector<size_t> &sizes) {
   return out.empty() ? "no" : out;
 }
 
-}  // namespace
+std::string described(const CompileUnit &unit) { return text(unit.kernel, " for ", unit.target.name()); }
 
-Compiled compile(Nvrtc &nvrtc, const CompileUnit &unit) {
-  const NvrtcApi &api = nvrtc.need();
-  const auto start = std::chrono::steady_clock::now();
-  Program program(api, *unit.source);
-  const bool good = program.compile(unit.options);
-  const std::string log = program.log();
-  if (!good) {
-    throw Error(QUERN_COMPILE_FAILED,
-                text("cannot compile ", unit.kernel, " for ", unit.target.name(), ": ", first_error(log)), log);
+CompileJob job_of(const CompileUnit &unit) {
+  return {unit.source->name, unit.source->text, unit.source->headers, unit.options, unit.target.ptx};
+}
+
+// The answer, held against what the manifest promises.
+Compiled checked(const CompileUnit &unit, CompileAnswer answer, const std::string &nvrtc_directory) {
+  const std::string log = sanitized_log(std::move(answer.log), nvrtc_directory);
+  if (answer.outcome != CompileOutcome::kCompiled) {
+    throw Error(QUERN_COMPILE_FAILED, text("cannot compile ", described(unit), ": ", first_error(log)), log);
   }
   Compiled compiled;
-  compiled.code = program.code(unit.target.ptx);
-  compiled.milliseconds = static_cast<int>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start).count());
+  compiled.code = std::move(answer.code);
+  compiled.confinement = answer.confinement;
   compiled.warnings = warnings_in(log);
-  if (!unit.target.ptx) {
-    compiled.registers = number_before(log, "Used ([0-9]+) registers");
-    compiled.spill_bytes = number_before(log, "([0-9]+) bytes spill (?:stores|loads)");
-    compiled.shared_bytes = std::max(0, number_before(log, "([0-9]+) bytes smem"));
-  }
+  if (!unit.target.ptx) compiled.resources = resources_in(log);
   const auto parameters = parameter_sizes(compiled.code, unit.entry);
   if (!parameters) {
     fail(QUERN_BAD_MANIFEST, unit.kernel, " has no kernel ", unit.entry, "; declare it extern \"C\" __global__");
@@ -137,16 +56,37 @@ Compiled compile(Nvrtc &nvrtc, const CompileUnit &unit) {
   return compiled;
 }
 
+template <typename Run>
+Compiled timed(Nvrtc &nvrtc, const CompileUnit &unit, Run run) {
+  const auto start = std::chrono::steady_clock::now();
+  CompileAnswer answer = run();
+  const auto taken = std::chrono::steady_clock::now() - start;
+  Compiled compiled =
+      checked(unit, std::move(answer), std::filesystem::path(nvrtc.path()).parent_path().string() + "/");
+  compiled.milliseconds = static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(taken).count());
+  return compiled;
+}
+
+}  // namespace
+
+Compiled compile(Nvrtc &nvrtc, const CompileUnit &unit) {
+  const NvrtcApi &api = nvrtc.need();
+  return timed(nvrtc, unit, [&] { return run_nvrtc(api, job_of(unit)); });
+}
+
+Compiled compile_apart(Nvrtc &nvrtc, const CompileUnit &unit, const CompileChild &child) {
+  const std::string path = nvrtc.path();
+  return timed(nvrtc, unit, [&] { return child.run(path, job_of(unit), described(unit)); });
+}
+
 std::string nvrtc_build(Nvrtc &nvrtc) {
   const NvrtcApi &api = nvrtc.need();
-  Program program(api, {"empty.cu", "", {}, ""});
-  if (!program.compile({"--gpu-architecture=compute_75"})) {
-    fail(QUERN_NVRTC_UNAVAILABLE, "NVRTC at ", nvrtc.path(),
-         " cannot compile an empty file: ", first_error(program.log()),
+  const CompileAnswer answer = run_nvrtc(api, {"empty.cu", "", {}, {"--gpu-architecture=compute_75"}, true});
+  if (answer.outcome != CompileOutcome::kCompiled) {
+    fail(QUERN_NVRTC_UNAVAILABLE, "NVRTC at ", nvrtc.path(), " cannot compile an empty file: ", first_error(answer.log),
          "; put libnvrtc-builtins of its version beside it");
   }
-  const auto code = program.code(true);
-  const std::string ptx(code.begin(), code.end());
+  const std::string ptx(answer.code.begin(), answer.code.end());
   std::smatch version, build;
   if (std::regex_search(ptx, version, std::regex("V([0-9]+\\.[0-9]+\\.[0-9]+)")) &&
       std::regex_search(ptx, build, std::regex("Compiler Build ID: (?:CL-)?([0-9]+)"))) {

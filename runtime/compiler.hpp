@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "runtime/compile_child.hpp"
+#include "runtime/compile_log.hpp"
 #include "runtime/compile_unit.hpp"
 #include "runtime/nvrtc_api.hpp"
 
@@ -13,14 +15,16 @@ struct Compiled {
   std::vector<uint8_t> code;
   std::string warnings;  // what the compiler and ptxas said beyond the resource report
   int milliseconds = 0;
-  int registers = -1;  // -1: unknown, as for PTX
-  int spill_bytes = -1;
-  int shared_bytes = -1;
+  ResourceReport resources;             // unknown for PTX
+  uint32_t confinement = kNotConfined;  // of the child that compiled it
 };
 
 // Throws QUERN_COMPILE_FAILED with the log, or QUERN_BAD_MANIFEST if the entry is missing or does not take the
 // operation's parameter block.
 Compiled compile(Nvrtc &nvrtc, const CompileUnit &unit);
+
+// The same in a process apart, for sources that are not built in; throws what CompileChild::run() throws as well.
+Compiled compile_apart(Nvrtc &nvrtc, const CompileUnit &unit, const CompileChild &child);
 
 // "13.0.88-36424714": version and build, which nvrtcVersion() does not tell; from the header of a compiled empty unit.
 std::string nvrtc_build(Nvrtc &nvrtc);

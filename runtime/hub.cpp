@@ -91,7 +91,7 @@ Hub::Hub(HubSettings settings)
       cache_(settings_.cache_dir, settings_.cache_mode),
       nvrtc_(settings_.nvrtc_path, settings_.environment),
       catalog_(settings_.kernel_path),
-      store_(cache_, nvrtc_, settings_.jit_allowed, log_) {
+      store_(cache_, nvrtc_, settings_.jit_allowed, log_, CompileChild(settings_.environment)) {
   if (cache_.mode() != settings_.cache_mode) log_.write(QUERN_LOG_WARN, "cache", "the cache is ", cache_.state());
   for (const RefusedPackage &refused : catalog_.refused()) {
     log_.write(QUERN_LOG_WARN, "dispatch", refused.origin, " is not used: ", refused.reason);

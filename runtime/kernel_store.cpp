@@ -3,7 +3,6 @@
 #include <ctime>
 
 #include "runtime/base/error.hpp"
-#include "runtime/compiler.hpp"
 
 namespace quern {
 namespace {
@@ -14,15 +13,17 @@ constexpr std::chrono::milliseconds kLockPatience{120000};
 }  // namespace
 
 std::string KernelStore::build() {
-  const std::lock_guard lock(build_mutex_);
-  if (!build_.empty()) return build_;
+  Toolchain &toolchain = toolchain_.get();
+  const std::lock_guard lock(toolchain.mutex);
+  std::string &build = toolchain.build;
+  if (!build.empty()) return build;
   const std::optional<std::string> identity = nvrtc_.file_identity();
-  if (identity && cache_.index() != nullptr) build_ = cache_.index()->toolchain(*identity).value_or("");
-  if (build_.empty()) {
-    build_ = nvrtc_build(nvrtc_);
-    if (identity && cache_.index() != nullptr) cache_.index()->put_toolchain(*identity, build_);
+  if (identity && cache_.index() != nullptr) build = cache_.index()->toolchain(*identity).value_or("");
+  if (build.empty()) {
+    build = nvrtc_build(nvrtc_);
+    if (identity && cache_.index() != nullptr) cache_.index()->put_toolchain(*identity, build);
   }
-  return build_;
+  return build;
 }
 
 std::optional<KernelStore::Code> KernelStore::find(const CompileUnit &unit, const std::string &request) {
@@ -61,9 +62,20 @@ void KernelStore::require_compiler(const CompileUnit &unit) {
   }
 }
 
+Compiled KernelStore::compile_where_it_belongs(const CompileUnit &unit) {
+  if (unit.built_in || child_.in_process()) return compile(nvrtc_, unit);
+  Compiled compiled = compile_apart(nvrtc_, unit, child_);
+  if ((compiled.confinement & kFullyConfined) != kFullyConfined && !warned_.exchange(true)) {
+    log_.write(QUERN_LOG_WARN, "compile", "this kernel has no ",
+               (compiled.confinement & kLandlock) == 0 ? "Landlock" : "system call filter",
+               ", so sources that are not built in compile under less confinement; see docs/architecture.md");
+  }
+  return compiled;
+}
+
 KernelStore::Code KernelStore::compile_afresh(const CompileUnit &unit) {
   require_compiler(unit);
-  Compiled compiled = compile(nvrtc_, unit);
+  Compiled compiled = compile_where_it_belongs(unit);
   ++stats_.compiles;
   stats_.compile_ms += compiled.milliseconds;
   log_.write(QUERN_LOG_INFO, "compile", unit.kernel, " ", unit.target.name(), " ", unit.types, " in ",
@@ -78,9 +90,9 @@ KernelStore::Code KernelStore::compile_afresh(const CompileUnit &unit) {
   entry.entry = unit.entry;
   entry.created = std::time(nullptr);
   entry.compile_ms = compiled.milliseconds;
-  entry.registers = compiled.registers;
-  entry.spill_bytes = compiled.spill_bytes;
-  entry.shared_bytes = compiled.shared_bytes;
+  entry.registers = compiled.resources.registers;
+  entry.spill_bytes = compiled.resources.spill_bytes;
+  entry.shared_bytes = compiled.resources.shared_bytes;
   entry.code = std::move(compiled.code);
   return {std::move(entry), false, std::move(compiled.warnings), false, ""};
 }
@@ -89,27 +101,39 @@ KernelStore::Code KernelStore::get(const CompileUnit &unit) {
   const std::string request = unit.request();
   // One thread of this process works on a request; the others wait and then find it on disk or, without a cache,
   // compile one after the other.
-  std::unique_lock guard(mutex_);
-  landed_.wait(guard, [&] { return in_flight_.count(request) == 0; });
-  in_flight_.insert(request);
+  Flights &flights = flights_.get();
+  std::unique_lock guard(flights.mutex);
+  flights.landed.wait(guard, [&] { return flights.in_flight.count(request) == 0; });
+  flights.in_flight.insert(request);
   guard.unlock();
   struct Landing {
-    KernelStore &store;
+    Flights &flights;
     const std::string &request;
     ~Landing() {
-      const std::lock_guard lock(store.mutex_);
-      store.in_flight_.erase(request);
-      store.landed_.notify_all();
+      const std::lock_guard lock(flights.mutex);
+      flights.in_flight.erase(request);
+      flights.landed.notify_all();
     }
-  } landing{*this, request};
+  } landing{flights, request};
 
   if (auto found = find(unit, request)) return std::move(*found);
+  {
+    const std::lock_guard lock(flights.mutex);
+    flights.failed.throw_if_known(request);
+  }
   require_compiler(unit);
   const std::optional<FileLock> lock = cache_.lock(request, kLockPatience);
   if (lock) {
     if (auto found = find(unit, request)) return std::move(*found);  // another process was faster
   }
-  Code code = compile_afresh(unit);
+  Code code;
+  try {
+    code = compile_afresh(unit);
+  } catch (const Error &error) {
+    const std::lock_guard limits(flights.mutex);
+    if (error.status() == QUERN_LIMIT_EXCEEDED) flights.failed.add(request, error.what());
+    throw;
+  }
   code.kept = cache_.publish(code.entry, code.problem);
   if (code.kept) {
     ++stats_.writes;

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -13,7 +12,10 @@
 #include "registry/cache.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/compile_unit.hpp"
+#include "runtime/compiler.hpp"
+#include "runtime/limit_memory.hpp"
 #include "runtime/nvrtc_api.hpp"
+#include "runtime/process_local.hpp"
 
 namespace quern {
 
@@ -23,8 +25,9 @@ struct StoreStats {
 
 class KernelStore {
  public:
-  KernelStore(Cache &cache, Nvrtc &nvrtc, bool jit_allowed, const Log &log)
-      : cache_(cache), nvrtc_(nvrtc), jit_allowed_(jit_allowed), log_(log) {}
+  KernelStore(Cache &cache, Nvrtc &nvrtc, bool jit_allowed, const Log &log,
+              CompileChild child = CompileChild(Environment()))
+      : cache_(cache), nvrtc_(nvrtc), jit_allowed_(jit_allowed), log_(log), child_(std::move(child)) {}
 
   struct Code {
     CacheEntry entry;
@@ -34,8 +37,8 @@ class KernelStore {
     std::string problem;   // why it could not be kept
   };
 
-  // Throws QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_BAD_MANIFEST, or QUERN_UNSUPPORTED
-  // where this NVRTC does not know the target.
+  // Throws QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_BAD_MANIFEST, QUERN_UNSUPPORTED
+  // where this NVRTC does not know the target, or QUERN_LIMIT_EXCEEDED: then again without a try for a minute.
   Code get(const CompileUnit &unit);
 
   // Without looking at or writing the cache.
@@ -48,17 +51,27 @@ class KernelStore {
  private:
   std::optional<Code> find(const CompileUnit &unit, const std::string &request);
   void require_compiler(const CompileUnit &unit);
+  Compiled compile_where_it_belongs(const CompileUnit &unit);
 
   Cache &cache_;
   Nvrtc &nvrtc_;
   const bool jit_allowed_;
   const Log &log_;
   StoreStats stats_;
-  std::mutex build_mutex_;  // guards build_
-  std::string build_;
-  std::mutex mutex_;  // guards in_flight_
-  std::condition_variable landed_;
-  std::set<std::string> in_flight_;  // requests that a thread of this process is working on
+  const CompileChild child_;
+  std::atomic<bool> warned_{false};  // that children are not confined
+  struct Toolchain {
+    std::mutex mutex;  // guards build
+    std::string build;
+  };
+  struct Flights {
+    std::mutex mutex;  // guards the rest
+    std::condition_variable landed;
+    std::set<std::string> in_flight;  // requests that a thread of this process is working on
+    LimitMemory failed;
+  };
+  ProcessLocal<Toolchain> toolchain_;
+  ProcessLocal<Flights> flights_;
 };
 
 }  // namespace quern

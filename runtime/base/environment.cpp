@@ -41,6 +41,8 @@ Environment read_environment() {
   env.transformers_offline = variable("TRANSFORMERS_OFFLINE");
   env.hf_hub_etag_timeout = variable("HF_HUB_ETAG_TIMEOUT");
   env.hf_hub_download_timeout = variable("HF_HUB_DOWNLOAD_TIMEOUT");
+  env.compile_child = variable("QUERN_CC");
+  env.compile_child_path = variable("QUERN_CC_PATH");
   env.xdg_cache_home = variable("XDG_CACHE_HOME");
   env.xdg_config_home = variable("XDG_CONFIG_HOME");
   env.home = variable("HOME");

@@ -6,20 +6,22 @@
 namespace quern {
 
 struct Environment {
-  std::string cache_dir;     // QUERN_CACHE_DIR
-  std::string cache_mode;    // QUERN_CACHE_MODE: rw, ro, off
-  std::string kernel_path;   // QUERN_KERNEL_PATH
-  std::string kernel_force;  // QUERN_KERNEL_FORCE: package or package:variant
-  std::string offline;       // QUERN_OFFLINE
-  std::string jit;           // QUERN_JIT: allow, forbid
-  std::string nvrtc_path;    // QUERN_NVRTC_PATH
-  std::string driver_path;   // QUERN_DRIVER_PATH
-  std::string log;           // QUERN_LOG: off, error, warn, info, debug
-  std::string threads;       // QUERN_THREADS
-  std::string config;        // QUERN_CONFIG
-  std::string trust;         // QUERN_TRUST
-  std::string allow_http;    // QUERN_ALLOW_HTTP
-  std::string curl_path;     // QUERN_CURL_PATH
+  std::string cache_dir;           // QUERN_CACHE_DIR
+  std::string cache_mode;          // QUERN_CACHE_MODE: rw, ro, off
+  std::string kernel_path;         // QUERN_KERNEL_PATH
+  std::string kernel_force;        // QUERN_KERNEL_FORCE: package or package:variant
+  std::string offline;             // QUERN_OFFLINE
+  std::string jit;                 // QUERN_JIT: allow, forbid
+  std::string nvrtc_path;          // QUERN_NVRTC_PATH
+  std::string driver_path;         // QUERN_DRIVER_PATH
+  std::string log;                 // QUERN_LOG: off, error, warn, info, debug
+  std::string threads;             // QUERN_THREADS
+  std::string config;              // QUERN_CONFIG
+  std::string trust;               // QUERN_TRUST
+  std::string compile_child;       // QUERN_CC: child, inproc
+  std::string compile_child_path;  // QUERN_CC_PATH
+  std::string allow_http;          // QUERN_ALLOW_HTTP
+  std::string curl_path;           // QUERN_CURL_PATH
   std::string ssl_cert_file, ssl_cert_dir;
   std::string hf_endpoint, hf_token, hf_token_path, hf_home, hf_hub_disable_implicit_token, hf_hub_offline;
   std::string transformers_offline, hf_hub_etag_timeout, hf_hub_download_timeout;

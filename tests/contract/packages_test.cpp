@@ -32,11 +32,12 @@ TEST_P(PackagesTest, CompileCleanly) {
     const Compiled compiled = compile(nvrtc_, unit);
     const std::string name = unit.kernel + " " + GetParam() + " " + unit.types;
     std::printf("%-50s %-12s %-14s %5d ms %4d registers %6d bytes shared\n", unit.kernel.c_str(), GetParam().c_str(),
-                unit.types.c_str(), compiled.milliseconds, compiled.registers, compiled.shared_bytes);
+                unit.types.c_str(), compiled.milliseconds, compiled.resources.registers,
+                compiled.resources.shared_bytes);
     EXPECT_EQ(compiled.warnings, "") << name;
     EXPECT_EQ(parameter_sizes(compiled.code, unit.entry), unit.parameter_sizes) << name;
     if (unit.target.ptx) {
-      EXPECT_EQ(compiled.registers, -1) << name;
+      EXPECT_EQ(compiled.resources.registers, -1) << name;
       continue;
     }
     EXPECT_EQ(compiled.spill_bytes, 0) << name;
