@@ -6,10 +6,13 @@
 #include <sstream>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/failpoint.hpp"
 #include "runtime/code_image.hpp"
 
 namespace quern {
 namespace {
+
+constexpr int kOutOfMemory = 1;  // NVRTC's number for it
 
 class Program {
  public:
@@ -19,8 +22,9 @@ class Program {
       names.push_back(name.c_str());
       texts.push_back(content.c_str());
     }
-    check(api.create(&program_, source.text.c_str(), source.name.c_str(), static_cast<int>(names.size()), texts.data(),
-                     names.data()),
+    check(QUERN_FAILPOINT("nvrtc_create") != 0 ? kOutOfMemory
+                                               : api.create(&program_, source.text.c_str(), source.name.c_str(),
+                                                            static_cast<int>(names.size()), texts.data(), names.data()),
           "create a program");
   }
   ~Program() { api_.destroy(&program_); }
@@ -30,6 +34,7 @@ class Program {
   bool compile(const std::vector<std::string> &options) {
     std::vector<const char *> list;
     for (const std::string &option : options) list.push_back(option.c_str());
+    if (QUERN_FAILPOINT("nvrtc_compile") != 0) return false;
     return api_.compile(program_, static_cast<int>(list.size()), list.data()) == 0;
   }
   std::string log() {
