@@ -29,8 +29,13 @@ struct CommandLine {
   KernelsCheckOptions kernels_check;
   ExplainOptions explain;
   PrefetchOptions prefetch;
-  CacheScanOptions cache_scan;
+  CacheSelection cache_scan, cache_list;
+  CacheRemoveOptions cache_remove;
   CachePruneOptions cache_prune;
+  CacheClearOptions cache_clear;
+  CacheDoctorOptions cache_doctor;
+  CacheStatsOptions cache_stats;
+  CacheExportOptions cache_export;
   DequantizeOptions dequantize;
   GemmOptions gemm;
   InspectOptions inspect;
@@ -120,10 +125,26 @@ void add_kernels(CLI::App &app, CommandLine &line) {
 
 void add_cache(CLI::App &app, CommandLine &line) {
   CLI::App *cache = app.add_subcommand("cache", "see and clean the cache of compiled kernels")->require_subcommand(1);
-  CLI::App *scan = add_verb(*cache, line, "scan", "verify and list every entry", run_cache_scan, line.cache_scan);
-  scan->add_option("--sort", line.cache_scan.sort, "size, used (default) or created")
-      ->check(CLI::IsMember({"size", "used", "created"}));
-  scan->add_option("--filter", line.cache_scan.filter, "part of a kernel's name, a target, a state or a key");
+  const auto add_selection = [](CLI::App *verb, CacheSelection &selection) {
+    verb->add_option("-f,--filter", selection.filters,
+                     "a word, or 'size>1MB', 'used>30d', 'target=sm_90a', 'state=stale', 'kernel=...'; all must hold");
+    verb->add_option("--sort", selection.sort, "size, used (default), created, hits or name, with :asc or :desc");
+    verb->add_option("--limit", selection.limit, "so many at most")->check(CLI::PositiveNumber);
+  };
+  add_selection(
+      add_verb(*cache, line, "scan", "packages, compiled entries, and what a Hugging Face cache has of kernels",
+               run_cache_scan, line.cache_scan),
+      line.cache_scan);
+  add_selection(
+      add_verb(*cache, line, "ls", "compiled entries; with -q their keys alone", run_cache_list, line.cache_list),
+      line.cache_list);
+  CacheRemoveOptions &r = line.cache_remove;
+  CLI::App *remove = add_verb(*cache, line, "rm", "remove entries by key or filter", run_cache_remove, r);
+  remove->add_option("KEY", r.keys, "the key's digits, 6 at least");
+  remove->add_option("-f,--filter", r.filters, "as in ls");
+  remove->add_flag("--rooted", r.rooted, "also what a root keeps");
+  remove->add_flag("--dry-run", r.dry_run, "remove nothing, say what would go");
+  remove->add_flag("-y,--yes", r.yes, "do not ask");
   CachePruneOptions &options = line.cache_prune;
   CLI::App *prune =
       add_verb(*cache, line, "prune", "remove stale, damaged and, if told to, other entries", run_cache_prune, options);
@@ -134,6 +155,19 @@ void add_cache(CLI::App &app, CommandLine &line) {
   prune->add_flag("--all", options.all, "every entry selected");
   prune->add_flag("--dry-run", options.dry_run, "remove nothing, say what would go");
   prune->add_flag("-y,--yes", options.yes, "do not ask at a terminal");
+  CLI::App *clear =
+      add_verb(*cache, line, "clear", "remove everything but what roots keep", run_cache_clear, line.cache_clear);
+  clear->add_flag("--dry-run", line.cache_clear.dry_run, "remove nothing, say what would go");
+  clear->add_flag("-y,--yes", line.cache_clear.yes, "do not ask");
+  add_verb(*cache, line, "verify", "read and hash every entry and file", run_cache_verify);
+  add_verb(*cache, line, "doctor", "say what is wrong, and set it right", run_cache_doctor, line.cache_doctor)
+      ->add_flag("--repair", line.cache_doctor.repair, "set right what can be");
+  add_verb(*cache, line, "stats", "hits, misses, compiles and the time saved", run_cache_stats, line.cache_stats)
+      ->add_flag("--zero", line.cache_stats.zero, "and set them to zero");
+  CLI::App *export_code =
+      add_verb(*cache, line, "export", "the machine code of an entry", run_cache_export, line.cache_export);
+  export_code->add_option("KEY", line.cache_export.key, "the key's first digits")->required();
+  export_code->add_option("-o,--output", line.cache_export.output, "the file to write")->required();
   add_verb(*cache, line, "path", "print the directory", run_cache_path);
 }
 

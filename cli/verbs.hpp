@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/cache_entries.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/global_options.hpp"
 
@@ -49,17 +50,42 @@ struct PrefetchOptions {
 };
 ExitCode run_prefetch(const GlobalOptions &global, const PrefetchOptions &options);
 
-struct CacheScanOptions {
-  std::string sort = "used";
-  std::string filter;
+ExitCode run_cache_scan(const GlobalOptions &global, const CacheSelection &selection);
+ExitCode run_cache_list(const GlobalOptions &global, const CacheSelection &selection);
+
+struct CacheRemoveOptions {
+  std::vector<std::string> keys, filters;
+  bool dry_run = false, yes = false, rooted = false;
 };
-ExitCode run_cache_scan(const GlobalOptions &global, const CacheScanOptions &options);
+ExitCode run_cache_remove(const GlobalOptions &global, const CacheRemoveOptions &options);
 
 struct CachePruneOptions {
   std::string older_than, max_size, arch, kernel;
   bool all = false, dry_run = false, yes = false;
 };
 ExitCode run_cache_prune(const GlobalOptions &global, const CachePruneOptions &options);
+
+struct CacheClearOptions {
+  bool dry_run = false, yes = false;
+};
+ExitCode run_cache_clear(const GlobalOptions &global, const CacheClearOptions &options);
+
+ExitCode run_cache_verify(const GlobalOptions &global);
+
+struct CacheDoctorOptions {
+  bool repair = false;
+};
+ExitCode run_cache_doctor(const GlobalOptions &global, const CacheDoctorOptions &options);
+
+struct CacheStatsOptions {
+  bool zero = false;
+};
+ExitCode run_cache_stats(const GlobalOptions &global, const CacheStatsOptions &options);
+
+struct CacheExportOptions {
+  std::string key, output;
+};
+ExitCode run_cache_export(const GlobalOptions &global, const CacheExportOptions &options);
 ExitCode run_cache_path(const GlobalOptions &global);
 
 struct DequantizeOptions {

@@ -1,13 +1,10 @@
 #include "registry/cache.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <ctime>
 
-#include <sys/stat.h>
-#include <unistd.h>
-
+#include "registry/index_place.hpp"
 #include "runtime/base/error.hpp"
 
 namespace quern {
@@ -15,61 +12,61 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kVersion = "1\n";  // on disk: the layout's version
-constexpr std::string_view kTag =
-    "Signature: 8a477f597d28d172789f06886806bc55\n"
-    "# Compiled kernels; can be deleted. See https://bford.info/cachedir/\n";
-
-void write_once(const fs::path &directory, const char *name, std::string_view content) {
-  if (!fs::exists(directory / name)) {
-    publish_file(directory / "tmp", directory / name,
-                 {reinterpret_cast<const uint8_t *>(content.data()), content.size()});
-  }
-}
-
-// Whoever can write entries can run code in every process that loads them.
-void check_owner(const fs::path &directory) {
-  struct stat status {};
-  if (::stat(directory.c_str(), &status) != 0) fail(QUERN_IO_ERROR, "cannot open it: ", std::strerror(errno));
-  if (!S_ISDIR(status.st_mode)) fail(QUERN_IO_ERROR, directory.string(), " is not a directory");
-  if (status.st_uid != ::geteuid() && status.st_uid != 0) fail(QUERN_IO_ERROR, "it belongs to another user");
-  if ((status.st_mode & S_IWOTH) != 0) fail(QUERN_IO_ERROR, "it is writable by everybody; chmod o-w it");
-}
+constexpr std::chrono::minutes kBetweenFlushes{5};
 
 }  // namespace
 
-Cache::Cache(fs::path directory, CacheMode mode) : directory_(std::move(directory)), mode_(mode) {
-  if (mode_ == CacheMode::kOff || directory_.empty()) {
-    reason_ = mode_ == CacheMode::kOff ? "as asked" : "no directory; set QUERN_CACHE_DIR or HOME";
+std::string entry_path(const std::string &file) { return "jit/" + file.substr(0, 2) + "/" + file; }
+
+Cache::Cache(fs::path directory, CacheMode mode)
+    : Cache([&] {
+        CacheSettings settings;
+        settings.directory = std::move(directory);
+        settings.mode = mode;
+        return settings;
+      }()) {}
+
+Cache::Cache(CacheSettings settings)
+    : settings_(std::move(settings)),
+      mode_(settings_.mode),
+      lower_(mode_ == CacheMode::kOff ? std::vector<fs::path>() : settings_.lower),
+      next_flush_(std::chrono::steady_clock::now() + kBetweenFlushes) {
+  const fs::path &directory = settings_.directory;
+  if (mode_ == CacheMode::kOff) {
+    reason_ = "as asked";
+  } else if (directory.empty()) {
     mode_ = CacheMode::kOff;
-    return;
-  }
-  if (mode_ == CacheMode::kReadOnly) reason_ = "as asked";
-  try {
-    if (mode_ == CacheMode::kReadWrite) {
-      try {
-        for (const char *folder : {"", "jit", "locks", "tmp"}) make_directories(directory_ / folder);
-        write_once(directory_, "CACHEDIR.TAG", kTag);
-        write_once(directory_, "VERSION", kVersion);
-        if (::access((directory_ / "jit").c_str(), W_OK) != 0)
-          fail(QUERN_IO_ERROR, directory_.string(), " is not writable");
-      } catch (const Error &error) {
-        mode_ = CacheMode::kReadOnly;
-        reason_ = error.what();
+    reason_ = "no directory; set QUERN_CACHE_DIR or HOME";
+  } else {
+    if (mode_ == CacheMode::kReadOnly) reason_ = "as asked";
+    try {
+      if (mode_ == CacheMode::kReadWrite) {
+        try {
+          make_layout(directory, settings_.durable);
+        } catch (const Error &error) {
+          mode_ = CacheMode::kReadOnly;
+          reason_ = error.what();
+        }
       }
+      main_ = open_layer(directory, settings_.durable);
+    } catch (const std::exception &error) {
+      mode_ = CacheMode::kOff;
+      reason_ = error.what();
     }
-    check_owner(directory_);
-    const std::optional<std::string> version = read_text(directory_ / "VERSION", 64);
-    if (version && *version != kVersion)
-      fail(QUERN_IO_ERROR, "its layout has version ", *version, "; this Quern writes 1");
-    index_ = std::make_unique<CacheIndex>(directory_ / "index.sqlite3", mode_ == CacheMode::kReadOnly);
-  } catch (const std::exception &error) {
-    mode_ = CacheMode::kOff;
-    reason_ = error.what();
   }
+  if (mode_ == CacheMode::kOff && !lower_.directories().empty()) mode_ = CacheMode::kReadOnly;
+  const bool writes = mode_ == CacheMode::kReadWrite;
+  const bool network = main_ && on_network_file_system(directory);
+  index_ = std::make_unique<CacheIndex>(main_ ? index_place(directory, network, settings_.runtime_dir) : fs::path(),
+                                        main_ && !network && !writes);
 }
 
-Cache::~Cache() { flush_uses(); }
+Cache::~Cache() {
+  try {
+    flush_uses();
+  } catch (const std::exception &) {  // no memory: the stamps are lost, nothing else
+  }
+}
 
 std::string Cache::state() const {
   switch (mode_) {
@@ -83,38 +80,58 @@ std::string Cache::state() const {
   return "off: " + reason_;
 }
 
-fs::path Cache::entry_path(const std::string &file) const { return directory_ / "jit" / file.substr(0, 2) / file; }
+std::vector<const Directory *> Cache::layers() const {
+  std::vector<const Directory *> found;
+  if (mode_ == CacheMode::kOff) return found;
+  if (main_) found.push_back(&*main_);
+  for (const Directory &directory : lower_.directories()) found.push_back(&directory);
+  return found;
+}
 
-std::optional<CacheEntry> Cache::load_file(const std::string &file, const std::string &request) {
-  const auto bytes = read_file(entry_path(file), kMaxEntryBytes);
+void Cache::set_aside(const Directory &layer, const std::string &file, const FileIdentity &identity) {
+  const std::string name = file.substr(file.rfind('/') + 1);
+  {
+    const std::lock_guard lock(mutex_);
+    if (damaged_.insert(text(layer.path().string(), "/", file)).second) {
+      ++corrupt_seen_;
+      ++counters_["corrupt"];
+    }
+  }
+  if (&layer == writable()) layer.move(file, "quarantine/" + name, &identity);
+}
+
+std::optional<CacheEntry> Cache::load_file(const Directory &layer, const std::string &file,
+                                           const std::string &request) {
+  FileIdentity identity;
+  const auto bytes = layer.read(entry_path(file), kMaxEntryBytes, &identity);
   if (!bytes) return std::nullopt;
   std::optional<CacheEntry> entry = decode_entry(*bytes);
-  if (!entry || entry->request != request || entry_file_name(request, entry->nvrtc) != file) {
-    const std::lock_guard lock(mutex_);
-    if (damaged_.insert(file).second) ++corrupt_seen_;
-    return std::nullopt;
-  }
-  return entry;
+  if (entry && entry->request == request && entry_file_name(request, entry->nvrtc) == file) return entry;
+  set_aside(layer, entry_path(file), identity);
+  return std::nullopt;
 }
 
 std::optional<CacheEntry> Cache::load(const std::string &request, const std::string &nvrtc) {
-  if (mode_ == CacheMode::kOff) return std::nullopt;
-  std::vector<std::string> files;
-  if (!nvrtc.empty()) {
-    files.push_back(entry_file_name(request, nvrtc));
-  } else {
-    std::error_code ignored;
-    for (const fs::directory_entry &file : fs::directory_iterator(entry_path(request).parent_path(), ignored)) {
-      const std::string name = file.path().filename().string();
-      if (name.rfind(request + ".", 0) == 0 && name.ends_with(kEntrySuffix)) files.push_back(name);
+  for (const Directory *layer : layers()) {
+    std::vector<std::string> files;
+    if (!nvrtc.empty()) {
+      files.push_back(entry_file_name(request, nvrtc));
+    } else {
+      for (std::string &name : layer->names("jit/" + request.substr(0, 2))) {
+        if (name.rfind(request + ".", 0) == 0 && name.ends_with(kEntrySuffix)) files.push_back(std::move(name));
+      }
+      // The newest build first; 12.10 comes after 12.9.
+      std::sort(files.begin(), files.end(),
+                [](const std::string &a, const std::string &b) { return ::strverscmp(a.c_str(), b.c_str()) > 0; });
     }
-    // The newest build first; 12.10 comes after 12.9.
-    std::sort(files.begin(), files.end(),
-              [](const std::string &a, const std::string &b) { return ::strverscmp(a.c_str(), b.c_str()) > 0; });
-  }
-  for (const std::string &file : files) {
-    if (std::optional<CacheEntry> entry = load_file(file, request)) {
-      count_use(file);
+    for (const std::string &file : files) {
+      std::optional<CacheEntry> entry = load_file(*layer, file, request);
+      if (!entry) continue;
+      if (layer == writable()) {
+        count("hits");
+        count("saved_ms", entry->compile_ms);
+        count_use(file);
+      }
       return entry;
     }
   }
@@ -122,25 +139,53 @@ std::optional<CacheEntry> Cache::load(const std::string &request, const std::str
 }
 
 bool Cache::holds(const std::string &request) const {
-  if (mode_ == CacheMode::kOff) return false;
-  std::error_code ignored;
-  const fs::directory_iterator files(entry_path(request).parent_path(), ignored);
-  return std::any_of(begin(files), end(files), [&](const fs::directory_entry &file) {
-    return file.path().filename().string().rfind(request + ".", 0) == 0;
-  });
+  for (const Directory *layer : layers()) {
+    const std::vector<std::string> names = layer->names("jit/" + request.substr(0, 2));
+    if (std::any_of(names.begin(), names.end(),
+                    [&](const std::string &name) { return name.rfind(request + ".", 0) == 0; })) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void Cache::count_use(const std::string &file) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   EntryUse &use = uses_[file];
   use.last_used = std::time(nullptr);
   ++use.hits;
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_flush_) return;
+  next_flush_ = now + kBetweenFlushes;
+  lock.unlock();
+  flush_uses();
+}
+
+void Cache::count(const char *counter, int64_t n) {
+  const std::lock_guard lock(mutex_);
+  counters_[counter] += n;
 }
 
 void Cache::flush_uses() {
-  const std::lock_guard lock(mutex_);
-  if (index_ != nullptr) index_->add_uses(uses_);
-  uses_.clear();
+  std::map<std::string, EntryUse> uses;
+  Counters counters;
+  {
+    const std::lock_guard lock(mutex_);
+    uses.swap(uses_);
+    counters.swap(counters_);
+  }
+  if (index_ != nullptr && mode_ == CacheMode::kReadWrite) index_->add(uses, counters);
+}
+
+Counters Cache::counters() {
+  flush_uses();
+  return index_->counters();
+}
+
+void Cache::zero_counters() {
+  if (mode_ != CacheMode::kReadWrite) fail(QUERN_IO_ERROR, "cannot zero the counters: the cache is ", state());
+  flush_uses();
+  index_->zero_counters(std::time(nullptr));
 }
 
 bool Cache::publish(const CacheEntry &entry, std::string &problem) {
@@ -149,23 +194,26 @@ bool Cache::publish(const CacheEntry &entry, std::string &problem) {
     return false;
   }
   const std::string file = entry_file_name(entry.request, entry.nvrtc);
+  const std::vector<uint8_t> bytes = encode_entry(entry);
   try {
-    const std::vector<uint8_t> bytes = encode_entry(entry);
-    make_directories(entry_path(file).parent_path());
-    publish_file(directory_ / "tmp", entry_path(file), bytes);
-    if (index_ != nullptr) index_->put(file, static_cast<int64_t>(bytes.size()), entry.created);
-    const std::lock_guard lock(mutex_);
-    damaged_.erase(file);
-    return true;
+    main_->publish(entry_path(file), bytes);
   } catch (const Error &error) {
     problem = error.what();
     return false;
   }
+  const auto size = static_cast<int64_t>(bytes.size());
+  index_->put(file, size, entry.created);
+  {
+    const std::lock_guard lock(mutex_);
+    damaged_.erase(text(main_->path().string(), "/", entry_path(file)));
+  }
+  evict_if_due(file, size);
+  return true;
 }
 
 std::optional<FileLock> Cache::lock(const std::string &request, std::chrono::milliseconds patience) {
   if (mode_ != CacheMode::kReadWrite) return std::nullopt;
-  return FileLock::acquire(directory_ / "locks" / (request + ".lock"), patience);
+  return main_->lock("locks/" + request + ".lock", patience);
 }
 
 }  // namespace quern

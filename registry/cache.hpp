@@ -1,15 +1,10 @@
-// The cache of compiled kernels on disk.
-//
-//   CACHEDIR.TAG  VERSION  index.sqlite3
-//   jit/ab/<request>.<nvrtc build>.qkc   entries (cache_entry.hpp); ab = the request's first two digits
-//   locks/<request>.lock                 held while somebody compiles it
-//   tmp/                                 files being written
-//
-// An entry is found by its name alone and verified by its hash at each load; a damaged one is a miss. Several processes
-// may use one cache at once. Thread-safe.
+// The cache of compiled kernels on disk (cache_layers.hpp shows the layout). An entry is found by its name alone and
+// verified by its hash at each load; a damaged one is set aside and is a miss. Several processes may use one cache at
+// once. Nothing that goes wrong with it fails a call. Thread-safe.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -18,15 +13,28 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "registry/cache_entry.hpp"
 #include "registry/cache_index.hpp"
-#include "runtime/base/file.hpp"
+#include "registry/cache_layers.hpp"
+#include "registry/cache_roots.hpp"
 
 namespace quern {
 
 enum class CacheMode { kReadWrite, kReadOnly, kOff };
 enum class EntryState { kGood, kStale, kCorrupt };
+
+struct CacheSettings {
+  std::filesystem::path directory;
+  CacheMode mode = CacheMode::kReadWrite;
+  std::vector<std::filesystem::path> lower;  // read-only, searched after the directory
+  int64_t max_bytes = 0;                     // of entries; 0: no limit
+  int64_t max_age_s = 0;                     // since an entry's last use; 0: no limit
+  bool durable = true;                       // sync what is written
+  std::filesystem::path runtime_dir;         // for the index of a cache on a network file system
+  std::chrono::milliseconds between_checks{10000};
+};
 
 struct CacheRow {
   CacheEntry entry;  // without its code; of a corrupt one only request and nvrtc, from the file's name
@@ -34,6 +42,8 @@ struct CacheRow {
   int64_t size = 0;
   EntryUse use;
   EntryState state = EntryState::kGood;
+  bool rooted = false;  // a root keeps it
+  FileIdentity identity;
 };
 
 struct PruneRules {
@@ -41,25 +51,50 @@ struct PruneRules {
   int64_t older_than_s = 0;  // 0: no limit
   std::string target;        // "": all
   std::string package;       // "": all
-  bool all = false;
+  bool all = false;          // every entry selected
+  bool clear = false;        // and packages, refs, tuning and what was set aside
   bool dry_run = false;
 };
 
 struct PruneResult {
-  int64_t removed = 0, removed_bytes = 0;
+  int64_t removed = 0, removed_bytes = 0;  // entries
   int64_t kept = 0, kept_bytes = 0;
+  int64_t blobs = 0, blob_bytes = 0;  // that no ref and no root needs
+  int64_t quarantined = 0;
   int64_t temporary_files = 0;
+};
+
+struct CacheProblem {
+  std::string path;  // below the directory
+  std::string what;
+  bool repaired = false;
+};
+
+struct CacheCheck {
+  int64_t entries = 0, blobs = 0, bytes = 0;
+  int64_t problems = 0, repaired = 0;
+};
+
+struct EntryFile {
+  std::string file;
+  FileIdentity identity;
 };
 
 class Cache {
  public:
   // A directory that cannot be used as asked is used as far as it can be; state() says why. "" is no cache.
+  explicit Cache(CacheSettings settings);
   Cache(std::filesystem::path directory, CacheMode mode);
   ~Cache();
 
   CacheMode mode() const { return mode_; }
-  const std::filesystem::path &directory() const { return directory_; }
+  const std::filesystem::path &directory() const { return settings_.directory; }
   std::string state() const;  // "read-write", "read-only: ...", "off: ..."
+  const std::vector<std::string> &refused_layers() const { return lower_.refused(); }
+
+  // The directories to search, in order; the one to write, or null.
+  std::vector<const Directory *> layers() const;
+  const Directory *writable() const { return mode_ == CacheMode::kReadWrite ? &*main_ : nullptr; }
 
   // The entry for a request as compiled by this build of NVRTC; by any, the newest first, if `nvrtc` is "".
   std::optional<CacheEntry> load(const std::string &request, const std::string &nvrtc);
@@ -71,31 +106,60 @@ class Cache {
   // out.
   std::optional<FileLock> lock(const std::string &request, std::chrono::milliseconds patience);
 
+  // Moves a file with the wrong contents to quarantine/, if it still is the one that was read, and counts it.
+  void set_aside(const Directory &layer, const std::string &file, const FileIdentity &identity);
+
   int64_t corrupt_seen() const { return corrupt_seen_; }
+  int64_t evicted() const { return evicted_; }
   CacheIndex *index() { return index_.get(); }
+
+  // Adds to the counters that all processes share: hits, misses, compiles, compile_ms, saved_ms, corrupt, evicted,
+  // evicted_bytes. Kept in memory and written now and then.
+  void count(const char *counter, int64_t n = 1);
+  Counters counters();
+  void zero_counters();
 
   // All entries, read and verified, most recently used first. `digests` are those of the packages known now.
   std::vector<CacheRow> scan(const std::set<std::string> &digests);
   // `removed` is called for each victim and returns false to stop.
   PruneResult prune(const PruneRules &rules, const std::set<std::string> &digests,
                     const std::function<bool(const CacheRow &)> &removed);
+  // Entries of a request, of one build or of any; those that a root keeps only if `rooted_too`.
+  PruneResult remove(const std::string &request, const std::string &nvrtc, bool rooted_too);
+  // Every entry and blob read and hashed; with `thorough` also the layout, the index, refs, roots and leftovers.
+  // `found` returns false to stop.
+  CacheCheck check(bool thorough, bool repair, const std::function<bool(const CacheProblem &)> &found);
 
  private:
-  std::filesystem::path entry_path(const std::string &file) const;
-  std::optional<CacheEntry> load_file(const std::string &file, const std::string &request);
+  std::optional<CacheEntry> load_file(const Directory &layer, const std::string &file, const std::string &request);
   void count_use(const std::string &file);
-  bool remove_entry(const CacheRow &row);
+  std::vector<EntryFile> entry_files(const Directory &layer) const;
+  bool remove_entry(const std::string &file, const FileIdentity &identity);
   int64_t prune_temporary_files(bool dry_run);
+  int64_t prune_quarantine(bool dry_run, int64_t older_than_s);
+  void prune_blobs(const PruneRules &rules, const CacheRoots &roots, PruneResult &result);
+  void prune_all_else(PruneResult &result);
+  void evict_if_due(const std::string &published, int64_t bytes) noexcept;
+  void evict(const std::string &published);
+  bool age_is_due(int64_t now);
   void flush_uses();
 
-  std::filesystem::path directory_;
+  CacheSettings settings_;
   CacheMode mode_;
   std::string reason_;
+  std::optional<Directory> main_;  // unless it cannot even be read
+  CacheLayers lower_;
   std::unique_ptr<CacheIndex> index_;
-  std::atomic<int64_t> corrupt_seen_{0};
+  std::atomic<int64_t> corrupt_seen_{0}, evicted_{0};
   std::mutex mutex_;                      // guards what follows
   std::map<std::string, EntryUse> uses_;  // not yet written to the index
+  Counters counters_;                     // likewise
   std::set<std::string> damaged_;         // files already counted, since one miss looks twice
+  std::chrono::steady_clock::time_point next_flush_, next_check_{};
+  int64_t published_bytes_ = 0;  // since the last check
 };
+
+// "jit/ab/<file>"
+std::string entry_path(const std::string &file);
 
 }  // namespace quern

@@ -1,4 +1,5 @@
-// The C ABI: the cache on disk.
+// The C ABI: entries of the cache on disk.
+#include "runtime/base/sha256.hpp"
 #include "runtime/c_border.hpp"
 
 using namespace quern;
@@ -23,7 +24,27 @@ quern_cache_entry to_c(const CacheRow &row) {
   out.state = row.state == EntryState::kGood    ? QUERN_ENTRY_GOOD
               : row.state == EntryState::kStale ? QUERN_ENTRY_STALE
                                                 : QUERN_ENTRY_CORRUPT;
+  out.rooted = row.rooted ? 1 : 0;
   return out;
+}
+
+quern_cache_prune_result to_c(const PruneResult &done) {
+  quern_cache_prune_result out = QUERN_CACHE_PRUNE_RESULT_INIT;
+  out.removed = done.removed;
+  out.removed_bytes = done.removed_bytes;
+  out.kept = done.kept;
+  out.kept_bytes = done.kept_bytes;
+  out.temporary_files = done.temporary_files;
+  out.blobs = done.blobs;
+  out.blob_bytes = done.blob_bytes;
+  out.quarantined = done.quarantined;
+  return out;
+}
+
+std::string need_key(const char *key) {
+  need(key, "key");
+  if (!is_hex_digest(key)) fail(QUERN_INVALID_ARGUMENT, "key is \"", key, "\"; use the 64 hex digits of an entry");
+  return key;
 }
 
 }  // namespace
@@ -54,17 +75,44 @@ quern_status quern_cache_prune(quern_hub *hub, const quern_cache_prune_options *
     if (read.target != nullptr && *read.target != '\0') rules.target = parse_target(read.target).name();
     if (read.kernel != nullptr) rules.package = read.kernel;
     rules.all = read.all != 0;
+    rules.clear = read.clear != 0;
+    if (rules.clear && !(rules.target.empty() && rules.package.empty())) {
+      fail(QUERN_INVALID_ARGUMENT, "clear is 1 beside a target or kernel; use all with those");
+    }
     rules.dry_run = read.dry_run != 0;
     const PruneResult done = opened.cache().prune(rules, opened.package_digests(), [&](const CacheRow &row) {
       const quern_cache_entry entry = to_c(row);
       return read.visit == nullptr || read.visit(read.user, &entry) == 0;
     });
-    quern_cache_prune_result out = QUERN_CACHE_PRUNE_RESULT_INIT;
-    out.removed = done.removed;
-    out.removed_bytes = done.removed_bytes;
-    out.kept = done.kept;
-    out.kept_bytes = done.kept_bytes;
-    out.temporary_files = done.temporary_files;
-    if (result != nullptr) write_struct(result, out, "result");
+    if (result != nullptr) write_struct(result, to_c(done), "result");
+  });
+}
+
+quern_status quern_cache_remove(quern_hub *hub, const char *key, const char *nvrtc, int32_t rooted_too,
+                                quern_cache_prune_result *result) {
+  return guard([&] {
+    Hub &opened = *need(hub, "hub").hub;
+    const std::string request = need_key(key);
+    if (result != nullptr) write_struct(result, quern_cache_prune_result{}, "result");
+    const PruneResult done = opened.cache().remove(request, nvrtc == nullptr ? "" : nvrtc, rooted_too != 0);
+    if (done.removed + done.kept == 0) fail(QUERN_NOT_FOUND, "the cache has no entry ", request, "; see cache scan");
+    if (result != nullptr) write_struct(result, to_c(done), "result");
+  });
+}
+
+quern_status quern_cache_code(quern_hub *hub, const char *key, const char *nvrtc, void *code, size_t *bytes) {
+  return guard([&] {
+    Hub &opened = *need(hub, "hub").hub;
+    const std::string request = need_key(key);
+    need(bytes, "bytes");
+    const std::optional<CacheEntry> entry = opened.cache().load(request, nvrtc == nullptr ? "" : nvrtc);
+    if (!entry) fail(QUERN_NOT_FOUND, "the cache has no sound entry ", request, "; see cache scan");
+    const size_t room = *bytes;
+    *bytes = entry->code.size();
+    if (code == nullptr) return;
+    if (room < entry->code.size()) {
+      fail(QUERN_BUFFER_TOO_SMALL, "the code has ", entry->code.size(), " bytes and code only ", room);
+    }
+    std::memcpy(code, entry->code.data(), entry->code.size());
   });
 }

@@ -118,6 +118,7 @@ quern_status quern_hub_get_stats(const quern_hub *hub, quern_hub_stats *stats) {
     out.compile_ms = store.compile_ms;
     out.corrupt = opened.cache().corrupt_seen();
     out.writes = store.writes;
+    out.evicted = opened.cache().evicted();
     write_struct(stats, out, "stats");
   });
 }

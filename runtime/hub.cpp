@@ -1,5 +1,6 @@
 #include "runtime/hub.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "runtime/base/error.hpp"
@@ -63,6 +64,39 @@ int parse_threads(const std::string &variable) {
   return threads;
 }
 
+std::vector<std::filesystem::path> split_paths(const std::string &list) {
+  std::vector<std::filesystem::path> paths;
+  for (size_t begin = 0; begin < list.size();) {
+    const size_t end = std::min(list.find(':', begin), list.size());
+    if (end > begin) paths.emplace_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return paths;
+}
+
+constexpr int64_t kDefaultMaxBytes = int64_t{2} << 30;
+
+// 0 is the variable or else the default, -1 is no limit, which inside is 0. A variable of 0 is no limit either: a cache
+// that may hold nothing is QUERN_CACHE_MODE=off.
+int64_t resolve_limit(const char *name, int64_t option, const std::string &variable, int64_t fallback,
+                      int64_t (*parse)(const char *, const std::string &), const char *env_name) {
+  const int64_t asked = variable.empty() ? fallback : parse(env_name, variable);
+  if (option < -1) fail(QUERN_INVALID_ARGUMENT, name, " is ", option, "; use -1 for no limit");
+  return option == 0 ? asked : std::max<int64_t>(option, 0);
+}
+
+CacheSettings cache_settings(const HubSettings &settings) {
+  CacheSettings cache;
+  cache.directory = settings.cache_dir;
+  cache.mode = settings.cache_mode;
+  cache.lower = settings.cache_lower;
+  cache.max_bytes = settings.cache_max_bytes;
+  cache.max_age_s = settings.cache_max_age_s;
+  cache.durable = settings.durable;
+  cache.runtime_dir = settings.environment.xdg_runtime_dir;
+  return cache;
+}
+
 }  // namespace
 
 HubSettings resolve_settings(const quern_hub_options &options, const Environment &environment) {
@@ -72,6 +106,12 @@ HubSettings resolve_settings(const quern_hub_options &options, const Environment
   settings.kernel_path = string_or(options.kernel_path, environment.kernel_path);
   settings.nvrtc_path = string_or(options.nvrtc_path, "");
   settings.cache_mode = resolve_cache_mode(options.cache_mode, environment.cache_mode);
+  settings.cache_lower = split_paths(string_or(options.cache_ro, environment.cache_ro));
+  settings.cache_max_bytes = resolve_limit("cache_max_bytes", options.cache_max_bytes, environment.cache_max_size,
+                                           kDefaultMaxBytes, parse_size, "QUERN_CACHE_MAX_SIZE");
+  settings.cache_max_age_s = resolve_limit("cache_max_age_s", options.cache_max_age_s, environment.cache_max_age, 0,
+                                           parse_age, "QUERN_CACHE_MAX_AGE");
+  settings.durable = environment.durable.empty() || parse_bool("QUERN_DURABLE", environment.durable);
   settings.jit_allowed = resolve_jit(options.jit, environment.jit);
   parse_bool("QUERN_OFFLINE", environment.offline);  // nothing touches the network yet; a typo is told all the same
   if (options.log_level < 0 || options.log_level > QUERN_LOG_DEBUG) {
@@ -88,11 +128,12 @@ HubSettings resolve_settings(const quern_hub_options &options, const Environment
 Hub::Hub(HubSettings settings)
     : settings_(std::move(settings)),
       log_(settings_.log_level, settings_.log, settings_.log_user),
-      cache_(settings_.cache_dir, settings_.cache_mode),
+      cache_(cache_settings(settings_)),
       nvrtc_(settings_.nvrtc_path, settings_.environment),
       catalog_(settings_.kernel_path),
       store_(cache_, nvrtc_, settings_.jit_allowed, log_, CompileChild(settings_.environment)) {
   if (cache_.mode() != settings_.cache_mode) log_.write(QUERN_LOG_WARN, "cache", "the cache is ", cache_.state());
+  for (const std::string &refused : cache_.refused_layers()) log_.write(QUERN_LOG_WARN, "cache", refused);
   for (const RefusedPackage &refused : catalog_.refused()) {
     log_.write(QUERN_LOG_WARN, "dispatch", refused.origin, " is not used: ", refused.reason);
   }

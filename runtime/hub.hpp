@@ -26,6 +26,10 @@ struct HubSettings {
   std::string kernel_path;
   std::string nvrtc_path;
   CacheMode cache_mode;
+  std::vector<std::filesystem::path> cache_lower;  // read-only directories below it
+  int64_t cache_max_bytes;                         // 0: no limit
+  int64_t cache_max_age_s;                         // 0: no limit
+  bool durable;
   bool jit_allowed;
   quern_log_level log_level;
   quern_log_callback log;

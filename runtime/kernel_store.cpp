@@ -77,6 +77,8 @@ KernelStore::Code KernelStore::compile_afresh(const CompileUnit &unit) {
   require_compiler(unit);
   Compiled compiled = compile_where_it_belongs(unit);
   ++stats_.compiles;
+  cache_.count("compiles");
+  cache_.count("compile_ms", compiled.milliseconds);
   stats_.compile_ms += compiled.milliseconds;
   log_.write(QUERN_LOG_INFO, "compile", unit.kernel, " ", unit.target.name(), " ", unit.types, " in ",
              compiled.milliseconds, " ms");
@@ -126,6 +128,7 @@ KernelStore::Code KernelStore::get(const CompileUnit &unit) {
   if (lock) {
     if (auto found = find(unit, request)) return std::move(*found);  // another process was faster
   }
+  cache_.count("misses");
   Code code;
   try {
     code = compile_afresh(unit);

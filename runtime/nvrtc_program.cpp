@@ -1,9 +1,12 @@
 #include "runtime/nvrtc_program.hpp"
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/failpoint.hpp"
 
 namespace quern {
 namespace {
+
+constexpr int kOutOfMemory = 1;  // NVRTC's number for it
 
 class Program {
  public:
@@ -13,8 +16,9 @@ class Program {
       names.push_back(name.c_str());
       texts.push_back(content.c_str());
     }
-    check(api.create(&program_, job.text.c_str(), job.name.c_str(), static_cast<int>(names.size()), texts.data(),
-                     names.data()),
+    check(QUERN_FAILPOINT("nvrtc_create") != 0 ? kOutOfMemory
+                                               : api.create(&program_, job.text.c_str(), job.name.c_str(),
+                                                            static_cast<int>(names.size()), texts.data(), names.data()),
           "create a program");
   }
   ~Program() { api_.destroy(&program_); }
@@ -24,6 +28,7 @@ class Program {
   bool compile(const std::vector<std::string> &options) {
     std::vector<const char *> list;
     for (const std::string &option : options) list.push_back(option.c_str());
+    if (QUERN_FAILPOINT("nvrtc_compile") != 0) return false;
     return api_.compile(program_, static_cast<int>(list.size()), list.data()) == 0;
   }
   std::string log() {

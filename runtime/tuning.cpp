@@ -1,10 +1,8 @@
 #include "runtime/tuning.hpp"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "runtime/base/error.hpp"
-#include "runtime/base/file.hpp"
 #include "runtime/base/sha256.hpp"
 
 namespace quern {
@@ -13,7 +11,8 @@ namespace {
 constexpr size_t kMaxFile = 64 * 1024;
 constexpr const char *kTunedFields[] = {"n", "k", "format", "x_dtype", "layout", "batch_invariant", "accumulation"};
 
-std::filesystem::path file_of(const Hub &hub, const Problem &problem, const std::string &model) {
+// Below the cache's directory.
+std::string file_of(const Problem &problem, const std::string &model) {
   FieldHash hash;
   hash.add("quern tuning 1");
   hash.add(std::string(problem.operation->name));
@@ -22,7 +21,7 @@ std::filesystem::path file_of(const Hub &hub, const Problem &problem, const std:
     hash.add(std::string(problem.operation->fields[field].name));
     hash.add(std::to_string(value));
   }
-  return hub.cache().directory() / "tuned" / (hex(hash.finish()) + ".json");
+  return "tuned/" + hex(hash.finish()) + ".json";
 }
 
 }  // namespace
@@ -37,16 +36,18 @@ std::vector<std::pair<size_t, int64_t>> tuning_fields(const Problem &problem) {
 }
 
 std::optional<Measurement> load_tuning(const Hub &hub, const Problem &problem, const std::string &model) {
-  if (hub.cache().mode() == CacheMode::kOff) return std::nullopt;
-  const std::filesystem::path file = file_of(hub, problem, model);
-  const std::optional<std::string> content = read_text(file, kMaxFile);
-  if (!content) return std::nullopt;
-  try {
-    Measurement found = read_measurement(parse_strict(*content, file.string()), "", *problem.operation, "");
-    if (found.fits(problem, model)) return found;
-    hub.log().write(QUERN_LOG_WARN, "dispatch", file.string(), " is of another problem; tune again");
-  } catch (const Error &error) {
-    hub.log().write(QUERN_LOG_WARN, "dispatch", "tuning is not used: ", error.what(), "; tune again");
+  const std::string file = file_of(problem, model);
+  for (const Directory *layer : hub.cache().layers()) {
+    const std::optional<std::string> content = layer->read_text(file, kMaxFile);
+    if (!content) continue;
+    const std::string place = (layer->path() / file).string();
+    try {
+      Measurement found = read_measurement(parse_strict(*content, place), "", *problem.operation, "");
+      if (found.fits(problem, model)) return found;
+      hub.log().write(QUERN_LOG_WARN, "dispatch", place, " is of another problem; tune again");
+    } catch (const Error &error) {
+      hub.log().write(QUERN_LOG_WARN, "dispatch", "tuning is not used: ", error.what(), "; tune again");
+    }
   }
   return std::nullopt;
 }
@@ -55,10 +56,8 @@ void save_tuning(const Hub &hub, const Problem &problem, const Measurement &meas
   if (hub.cache().mode() != CacheMode::kReadWrite) {
     fail(QUERN_NOT_FOUND, "tuning has no cache to be kept in: it is ", hub.cache().state(), "; set QUERN_CACHE_DIR");
   }
-  const std::filesystem::path file = file_of(hub, problem, measurement.device);
-  make_directories(file.parent_path());
   const std::string content = write_measurement(measurement, *problem.operation).dump(1) + "\n";
-  publish_file(hub.cache().directory() / "tmp", file, as_bytes(content));
+  hub.cache().writable()->publish(file_of(problem, measurement.device), as_bytes(content));
 }
 
 }  // namespace quern

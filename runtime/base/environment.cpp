@@ -1,6 +1,9 @@
 #include "runtime/base/environment.hpp"
 
+#include <charconv>
 #include <cstdlib>
+#include <map>
+#include <optional>
 
 #include "runtime/base/error.hpp"
 
@@ -12,12 +15,28 @@ std::string variable(const char *name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
+// A number and one of these units. Nothing if it is neither, or too large.
+std::optional<int64_t> parse_quantity(const std::string &value, const std::map<std::string, int64_t> &units) {
+  int64_t number = 0;
+  const char *end = value.data() + value.size();
+  const auto [rest, error] = std::from_chars(value.data(), end, number);
+  const auto unit = units.find(std::string(rest, end));
+  if (error != std::errc() || number < 0 || unit == units.end() || number > INT64_MAX / unit->second) {
+    return std::nullopt;
+  }
+  return number * unit->second;
+}
+
 }  // namespace
 
 Environment read_environment() {
   Environment env;
   env.cache_dir = variable("QUERN_CACHE_DIR");
   env.cache_mode = variable("QUERN_CACHE_MODE");
+  env.cache_ro = variable("QUERN_CACHE_RO");
+  env.cache_max_size = variable("QUERN_CACHE_MAX_SIZE");
+  env.cache_max_age = variable("QUERN_CACHE_MAX_AGE");
+  env.durable = variable("QUERN_DURABLE");
   env.kernel_path = variable("QUERN_KERNEL_PATH");
   env.kernel_force = variable("QUERN_KERNEL_FORCE");
   env.offline = variable("QUERN_OFFLINE");
@@ -45,6 +64,7 @@ Environment read_environment() {
   env.compile_child_path = variable("QUERN_CC_PATH");
   env.xdg_cache_home = variable("XDG_CACHE_HOME");
   env.xdg_config_home = variable("XDG_CONFIG_HOME");
+  env.xdg_runtime_dir = variable("XDG_RUNTIME_DIR");
   env.home = variable("HOME");
   env.cuda_home = variable("CUDA_HOME");
   env.cuda_path = variable("CUDA_PATH");
@@ -56,6 +76,31 @@ bool parse_bool(const char *variable, const std::string &value) {
   if (value.empty() || value == "0" || value == "false" || value == "off") return false;
   if (value == "1" || value == "true" || value == "on") return true;
   fail(QUERN_INVALID_ARGUMENT, variable, " is \"", value, "\"; set it to 1 or 0");
+}
+
+int64_t parse_size(const char *variable, const std::string &value) {
+  constexpr int64_t kKi = 1024, kK = 1000;
+  static const std::map<std::string, int64_t> units = {{"", 1},
+                                                       {"B", 1},
+                                                       {"KiB", kKi},
+                                                       {"MiB", kKi * kKi},
+                                                       {"GiB", kKi * kKi * kKi},
+                                                       {"TiB", kKi * kKi * kKi * kKi},
+                                                       {"KB", kK},
+                                                       {"MB", kK * kK},
+                                                       {"GB", kK * kK * kK},
+                                                       {"TB", kK * kK * kK * kK}};
+  const std::optional<int64_t> bytes = parse_quantity(value, units);
+  if (!bytes) fail(QUERN_INVALID_ARGUMENT, variable, " is \"", value, "\"; write it like 2GiB or 500MB");
+  return *bytes;
+}
+
+int64_t parse_age(const char *variable, const std::string &value) {
+  static const std::map<std::string, int64_t> units = {{"", 1},     {"s", 1},     {"m", 60},
+                                                       {"h", 3600}, {"d", 86400}, {"w", 7 * 86400}};
+  const std::optional<int64_t> seconds = parse_quantity(value, units);
+  if (!seconds) fail(QUERN_INVALID_ARGUMENT, variable, " is \"", value, "\"; write it like 90d or 12h");
+  return *seconds;
 }
 
 }  // namespace quern

@@ -1,6 +1,7 @@
 // The only place that reads environment variables. They are read once, when a hub opens.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace quern {
@@ -8,6 +9,10 @@ namespace quern {
 struct Environment {
   std::string cache_dir;           // QUERN_CACHE_DIR
   std::string cache_mode;          // QUERN_CACHE_MODE: rw, ro, off
+  std::string cache_ro;            // QUERN_CACHE_RO: directories, ":" between
+  std::string cache_max_size;      // QUERN_CACHE_MAX_SIZE: "2GiB"
+  std::string cache_max_age;       // QUERN_CACHE_MAX_AGE: "90d"
+  std::string durable;             // QUERN_DURABLE
   std::string kernel_path;         // QUERN_KERNEL_PATH
   std::string kernel_force;        // QUERN_KERNEL_FORCE: package or package:variant
   std::string offline;             // QUERN_OFFLINE
@@ -25,12 +30,16 @@ struct Environment {
   std::string ssl_cert_file, ssl_cert_dir;
   std::string hf_endpoint, hf_token, hf_token_path, hf_home, hf_hub_disable_implicit_token, hf_hub_offline;
   std::string transformers_offline, hf_hub_etag_timeout, hf_hub_download_timeout;
-  std::string xdg_cache_home, xdg_config_home, home, cuda_home, cuda_path, library_path;
+  std::string xdg_cache_home, xdg_config_home, xdg_runtime_dir, home, cuda_home, cuda_path, library_path;
 };
 
 Environment read_environment();
 
 // 1/0/true/false/on/off; empty is false. Anything else is an error that names the variable.
 bool parse_bool(const char *variable, const std::string &value);
+
+// "5GiB", "500MB", "4096"; "90d", "12h", "2w", "30m", "60s". Anything else is an error that names the variable.
+int64_t parse_size(const char *variable, const std::string &value);
+int64_t parse_age(const char *variable, const std::string &value);
 
 }  // namespace quern

@@ -1,5 +1,5 @@
-// Files as the cache needs them: reads that follow no link, publication that is all or nothing, locks that die with
-// their process.
+// Files by their path: descriptors that close themselves, reads that follow no link at the last step, locks that die
+// with their process. What lies below a directory of ours is reached through directory.hpp.
 #pragma once
 
 #include <chrono>
@@ -48,10 +48,31 @@ class FileLock {
   // Waits up to `patience`; nothing if it passes or the file cannot be created: locks only save work, never
   // guard correctness.
   static std::optional<FileLock> acquire(const std::filesystem::path &path, std::chrono::milliseconds patience);
+  static std::optional<FileLock> acquire_at(int directory, const char *name, std::chrono::milliseconds patience);
 
  private:
   explicit FileLock(FileDescriptor fd) : fd_(std::move(fd)) {}
   FileDescriptor fd_;
 };
+
+// What publishing and reading by path share with directory.hpp.
+namespace detail {
+
+[[noreturn]] void fail_io(const char *what, const std::filesystem::path &path, int error);
+
+// Unique among processes, hosts and threads, and telling which process left it behind.
+std::string temporary_name();
+
+// The bytes of an open regular file of at most `limit`; nothing if a read fails, whatever the reason.
+template <typename Bytes>
+std::optional<Bytes> read_whole(int fd, int64_t size, size_t limit);
+extern template std::optional<std::vector<uint8_t>> read_whole(int, int64_t, size_t);
+extern template std::optional<std::string> read_whole(int, int64_t, size_t);
+
+// Write a new file beside others and give it its name, all or nothing. `place` is for messages.
+void publish_at(int temporary_dir, int target_dir, const char *name, std::span<const uint8_t> bytes, unsigned mode,
+                bool durable, const std::filesystem::path &place);
+
+}  // namespace detail
 
 }  // namespace quern

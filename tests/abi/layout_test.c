@@ -101,7 +101,7 @@ VALUE(QUERN_ENTRY_STALE, 1);
 VALUE(QUERN_ENTRY_CORRUPT, 2);
 VALUE(QUERN_ENTRY_MAX_ENUM, 0x7fffffff);
 
-SIZE(quern_hub_options, 64);
+SIZE(quern_hub_options, 88);
 AT(quern_hub_options, struct_size, 0);
 AT(quern_hub_options, cache_dir, 8);
 AT(quern_hub_options, kernel_path, 16);
@@ -112,6 +112,9 @@ AT(quern_hub_options, offline, 40);
 AT(quern_hub_options, log_level, 44);
 AT(quern_hub_options, log, 48);
 AT(quern_hub_options, log_user, 56);
+AT(quern_hub_options, cache_ro, 64);
+AT(quern_hub_options, cache_max_bytes, 72);
+AT(quern_hub_options, cache_max_age_s, 80);
 
 SIZE(quern_hub_info, 96);
 AT(quern_hub_info, struct_size, 0);
@@ -129,7 +132,7 @@ AT(quern_hub_info, jit_allowed, 84);
 AT(quern_hub_info, packages, 88);
 AT(quern_hub_info, packages_refused, 92);
 
-SIZE(quern_hub_stats, 56);
+SIZE(quern_hub_stats, 64);
 AT(quern_hub_stats, struct_size, 0);
 AT(quern_hub_stats, memory_hits, 8);
 AT(quern_hub_stats, disk_hits, 16);
@@ -137,6 +140,7 @@ AT(quern_hub_stats, compiles, 24);
 AT(quern_hub_stats, compile_ms, 32);
 AT(quern_hub_stats, corrupt, 40);
 AT(quern_hub_stats, writes, 48);
+AT(quern_hub_stats, evicted, 56);
 
 SIZE(quern_device_info, 80);
 AT(quern_device_info, struct_size, 0);
@@ -340,7 +344,7 @@ AT(quern_prefetch_result, compiled, 8);
 AT(quern_prefetch_result, cached, 12);
 AT(quern_prefetch_result, failed, 16);
 
-SIZE(quern_cache_entry, 96);
+SIZE(quern_cache_entry, 104);
 AT(quern_cache_entry, struct_size, 0);
 AT(quern_cache_entry, key, 8);
 AT(quern_cache_entry, kernel, 16);
@@ -354,8 +358,10 @@ AT(quern_cache_entry, last_used, 72);
 AT(quern_cache_entry, hits, 80);
 AT(quern_cache_entry, compile_ms, 88);
 AT(quern_cache_entry, state, 92);
+AT(quern_cache_entry, rooted, 96);
+AT(quern_cache_entry, reserved, 100);
 
-SIZE(quern_cache_prune_options, 64);
+SIZE(quern_cache_prune_options, 72);
 AT(quern_cache_prune_options, struct_size, 0);
 AT(quern_cache_prune_options, max_bytes, 8);
 AT(quern_cache_prune_options, older_than_s, 16);
@@ -365,14 +371,63 @@ AT(quern_cache_prune_options, all, 40);
 AT(quern_cache_prune_options, dry_run, 44);
 AT(quern_cache_prune_options, visit, 48);
 AT(quern_cache_prune_options, user, 56);
+AT(quern_cache_prune_options, clear, 64);
+AT(quern_cache_prune_options, reserved, 68);
 
-SIZE(quern_cache_prune_result, 48);
+SIZE(quern_cache_prune_result, 72);
 AT(quern_cache_prune_result, struct_size, 0);
 AT(quern_cache_prune_result, removed, 8);
 AT(quern_cache_prune_result, removed_bytes, 16);
 AT(quern_cache_prune_result, kept, 24);
 AT(quern_cache_prune_result, kept_bytes, 32);
 AT(quern_cache_prune_result, temporary_files, 40);
+AT(quern_cache_prune_result, blobs, 48);
+AT(quern_cache_prune_result, blob_bytes, 56);
+AT(quern_cache_prune_result, quarantined, 64);
+
+SIZE(quern_cache_problem, 32);
+AT(quern_cache_problem, struct_size, 0);
+AT(quern_cache_problem, path, 8);
+AT(quern_cache_problem, what, 16);
+AT(quern_cache_problem, repaired, 24);
+AT(quern_cache_problem, reserved, 28);
+
+SIZE(quern_cache_check_options, 32);
+AT(quern_cache_check_options, struct_size, 0);
+AT(quern_cache_check_options, thorough, 8);
+AT(quern_cache_check_options, repair, 12);
+AT(quern_cache_check_options, visit, 16);
+AT(quern_cache_check_options, user, 24);
+
+SIZE(quern_cache_check_result, 48);
+AT(quern_cache_check_result, struct_size, 0);
+AT(quern_cache_check_result, entries, 8);
+AT(quern_cache_check_result, blobs, 16);
+AT(quern_cache_check_result, bytes, 24);
+AT(quern_cache_check_result, problems, 32);
+AT(quern_cache_check_result, repaired, 40);
+
+SIZE(quern_cache_stats, 80);
+AT(quern_cache_stats, struct_size, 0);
+AT(quern_cache_stats, hits, 8);
+AT(quern_cache_stats, misses, 16);
+AT(quern_cache_stats, compiles, 24);
+AT(quern_cache_stats, compile_ms, 32);
+AT(quern_cache_stats, saved_ms, 40);
+AT(quern_cache_stats, corrupt, 48);
+AT(quern_cache_stats, evicted, 56);
+AT(quern_cache_stats, evicted_bytes, 64);
+AT(quern_cache_stats, since, 72);
+
+SIZE(quern_cache_package, 56);
+AT(quern_cache_package, struct_size, 0);
+AT(quern_cache_package, id, 8);
+AT(quern_cache_package, manifest, 16);
+AT(quern_cache_package, trust, 24);
+AT(quern_cache_package, version, 32);
+AT(quern_cache_package, files, 36);
+AT(quern_cache_package, size_bytes, 40);
+AT(quern_cache_package, resolved, 48);
 
 SIZE(quern_kernel_desc, 40);
 AT(quern_kernel_desc, struct_size, 0);
@@ -427,5 +482,8 @@ int main(void) {
   { const quern_kernel_desc s = QUERN_KERNEL_DESC_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_loaded_kernel_info s = QUERN_LOADED_KERNEL_INFO_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_launch s = QUERN_LAUNCH_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_cache_check_options s = QUERN_CACHE_CHECK_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_cache_check_result s = QUERN_CACHE_CHECK_RESULT_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_cache_stats s = QUERN_CACHE_STATS_INIT; if (s.struct_size != sizeof s) return 1; }
   return 0;
 }

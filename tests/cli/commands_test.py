@@ -1,5 +1,6 @@
 """The program's manners: exit codes, one line per error, JSON on every reading verb."""
 import os
+import pathlib
 import re
 import subprocess
 import unittest
@@ -115,10 +116,77 @@ class CommandsTest(CliTest):
             self.assertRegex(entry["created"], RFC_3339)
             self.assertIsInstance(entry["size_bytes"], int)
         self.assertEqual(self.read_json("cache", "scan", "--filter", "sm_80", *own)["count"], scan["count"])
-        self.assertEqual(self.read_json("cache", "prune", "--all", "--dry-run", *own)["removed"], scan["count"])
-        self.assertEqual(self.read_json("cache", "prune", "--all", *own)["removed"], scan["count"])
+        self.check_selection(own, scan["entries"])
+        self.check_care(own, directory, scan["entries"][0])
+        count = self.read_json("cache", "scan", *own)["count"]
+        self.assertEqual(self.read_json("cache", "prune", "--all", "--dry-run", *own)["removed"], count)
+        self.assertEqual(self.read_json("cache", "prune", "--all", *own)["removed"], count)
         self.assertEqual(self.read_json("cache", "scan", *own)["count"], 0)
         self.fail_with_jit_forbidden(own)
+
+    def check_selection(self, own, entries):
+        def count(*words):
+            return self.read_json("cache", "ls", *words, *own)["count"]
+        self.assertEqual(count("-f", "size>1", "-f", "state=good", "-f", "target=sm_80"), len(entries))
+        self.assertEqual(count("-f", "kernel=quern/*", "-f", "used<1h", "-f", "rooted=no"), len(entries))
+        self.assertEqual(count("--limit", "1"), 1)
+        self.fail_with(3, "matches", "cache", "ls", "-f", "target!=sm_80", *own)
+        for bad in ("size>big", "colour=red", "target>sm_80", "used!"):
+            self.fail_with(2, bad, "cache", "ls", "-f", bad, *own)
+        sizes = [entry["size_bytes"] for entry in self.read_json("cache", "ls", "--sort", "size:asc", *own)["entries"]]
+        self.assertEqual(sizes, sorted(sizes))
+        keys = self.succeed("cache", "ls", "-q", "--sort", "name", *own).split()
+        self.assertEqual(sorted(keys), sorted(entry["key"] for entry in entries))
+        self.assertIn("Found ", self.succeed("cache", "ls", *own))
+
+    def check_care(self, own, directory, entry):
+        key = entry["key"]
+        file = pathlib.Path(directory) / "jit" / key[:2] / f"{key}.{entry['nvrtc']}.qkc"
+        exported = self.path("kernel.cubin")
+        self.assertEqual(self.read_json("cache", "export", key[:16], "-o", exported, *own)["key"], key)
+        self.assertEqual(pathlib.Path(exported).read_bytes()[:4], b"\x7fELF")
+        self.fail_with(3, "begins with", "cache", "export", "0" * 64, "-o", exported, *own)
+        self.assertEqual(self.read_json("cache", "verify", *own)["problems"], [])
+        self.assertIn("Nothing is wrong.", self.succeed("cache", "doctor", *own))
+        sound = file.read_bytes()
+        file.chmod(0o600)
+        file.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+        self.assertEqual(self.read_json("cache", "verify", *own, code=6)["problems"][0]["repaired"], False)
+        self.assertEqual(self.read_json("cache", "doctor", "--repair", *own)["repaired"], 2)  # and its row in the index
+        self.assertFalse(file.exists())
+        stats = self.read_json("cache", "stats", *own)
+        self.assertGreater(stats["compiles"], 0)
+        self.assertGreater(stats["hits"], 0)
+        self.assertTrue(self.read_json("cache", "stats", "--zero", *own)["zeroed"])
+        self.assertEqual(self.read_json("cache", "stats", *own)["compiles"], 0)
+        left = self.read_json("cache", "ls", *own)["entries"]
+        victim = left[0]["key"]
+        self.fail_with(2, "pass -y", "cache", "rm", victim, *own)
+        self.fail_with(2, "pass -y", "cache", "clear", *own)
+        self.assertEqual(self.read_json("cache", "rm", victim[:10], "--dry-run", *own)["removed"], 0)
+        self.assertEqual(self.read_json("cache", "rm", victim[:10], "-y", *own)["removed"], 1)
+        self.assertEqual(self.succeed("cache", "rm", victim, "-y", *own), "Nothing to delete.\n")
+        self.assertEqual(self.read_json("cache", "clear", "--dry-run", *own)["removed"], len(left) - 1)
+
+    def test_scan_lists_a_hugging_face_cache(self):
+        hub = pathlib.Path(self.path("hub"))
+        repo = hub / "kernels--acme--gemm"
+        commit = "c" * 40
+        for folder in ("refs", "blobs", f"snapshots/{commit}/build"):
+            (repo / folder).mkdir(parents=True)
+        (repo / "blobs" / "one").write_text("12345")
+        (repo / "refs" / "v1").write_text(commit)
+        (repo / "snapshots" / commit / "build" / "one").symlink_to("../../../blobs/one")
+        (repo / "snapshots" / commit / "gone").symlink_to("../../blobs/absent")
+        (hub / "models--acme--gemm").mkdir()
+        (hub / "kernels--broken").mkdir()
+        self.variables["HF_HUB_CACHE"] = str(hub)
+        found = self.read_json("cache", "scan", "--cache-dir", self.path("own"))
+        self.assertEqual(found["hugging_face"]["kernels"],
+                         [{"repo": "acme/gemm", "revision": commit, "refs": ["v1"], "size_bytes": 5, "files": 1,
+                           "broken_links": 1, "last_modified": found["hugging_face"]["kernels"][0]["last_modified"]}])
+        self.assertTrue(any(package["trust"] == "builtin" for package in found["packages"]))
+        self.assertIn("acme/gemm", self.succeed("cache", "scan", "--cache-dir", self.path("own")))
 
     def fail_with_jit_forbidden(self, own):
         result = self.run_quern("prefetch", "--arch", "sm_80", "--jit", "forbid", "-q", *own)

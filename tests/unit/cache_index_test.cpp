@@ -45,8 +45,8 @@ TEST(CacheIndex, WhereNoneCanBeEveryCallIsHarmless) {
     for (const fs::path &path : {directory / "index", directory / "absent" / "index"}) {
       CacheIndex index(path, read_only);
       index.put("a", 1, 2);
-      index.add_uses({{"a", {3, 1}}});
-      index.remove("a");
+      index.add({{"a", {3, 1}}}, {{"hits", 1}});
+      index.remove({"a"});
       index.put_toolchain("t", "13");
       EXPECT_TRUE(index.uses().empty());
       EXPECT_EQ(index.toolchain("t"), std::nullopt);
@@ -61,7 +61,7 @@ TEST(CacheIndex, RemembersUsesAndToolchains) {
     index.put("a", 10, 100);
     index.put("b", 10, 100);
     index.put("a", 20, 999);  // written anew: the last use stays
-    index.add_uses({{"a", {150, 2}}, {"b", {50, 1}}, {"unknown", {1, 1}}});
+    index.add({{"a", {150, 2}}, {"b", {50, 1}}, {"unknown", {1, 1}}}, {});
     index.put_toolchain("libnvrtc; DROP TABLE entry", "13.0.88-1");
   }
   CacheIndex index(directory / "index", true);

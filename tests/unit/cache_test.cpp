@@ -123,7 +123,10 @@ TEST_F(CacheTest, RenamedAndSwappedFilesAreNoHits) {
   fs::rename(path_of(a), path_of(other_build));
   EXPECT_FALSE(open().load(a.request, other_build.nvrtc));
   EXPECT_FALSE(open().load(a.request, ""));
-  fs::rename(path_of(other_build), root_ / "aside");
+  EXPECT_FALSE(fs::exists(path_of(other_build)));  // set aside, so that nobody reads it again
+  EXPECT_TRUE(fs::exists(directory() / "quarantine" / file_of(other_build)));
+  publish(a);
+  fs::rename(path_of(a), root_ / "aside");
   fs::rename(path_of(b), path_of(a));
   fs::rename(root_ / "aside", path_of(b));
   Cache cache = open();

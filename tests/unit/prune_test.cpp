@@ -29,7 +29,7 @@ class PruneTest : public testing::Test {
       if (digit == '4') entry.kernel = "you/test-2:one";
       std::string problem;
       EXPECT_TRUE(cache_.publish(entry, problem)) << problem;
-      cache_.index()->add_uses({{file_of(entry), {now_ - 1000 * ('6' - digit), digit - '0'}}});
+      cache_.index()->add({{file_of(entry), {now_ - 1000 * ('6' - digit), digit - '0'}}}, {});
     }
     write_text(path_of('5'), "damaged");
   }

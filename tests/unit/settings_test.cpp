@@ -45,6 +45,40 @@ TEST(ResolveSettings, TyposAreRefusedWithTheVariablesName) {
                  "QUERN_LOG is \"loud\"");
 }
 
+TEST(ResolveSettings, LimitsAndLayersOfTheCache) {
+  const HubSettings defaults = resolve_settings(options(), {});
+  EXPECT_EQ(defaults.cache_max_bytes, int64_t{2} << 30);
+  EXPECT_EQ(defaults.cache_max_age_s, 0);
+  EXPECT_TRUE(defaults.cache_lower.empty());
+  EXPECT_TRUE(defaults.durable);
+  Environment environment;
+  environment.cache_ro = "/a::/b";
+  environment.cache_max_size = "500MB";
+  environment.cache_max_age = "90d";
+  environment.durable = "0";
+  const HubSettings read = resolve_settings(options(), environment);
+  EXPECT_EQ(read.cache_lower, (std::vector<std::filesystem::path>{"/a", "/b"}));
+  EXPECT_EQ(read.cache_max_bytes, 500000000);
+  EXPECT_EQ(read.cache_max_age_s, 90 * 86400);
+  EXPECT_FALSE(read.durable);
+  quern_hub_options given = options();
+  given.cache_ro = "";
+  given.cache_max_bytes = -1;
+  given.cache_max_age_s = 5;
+  const HubSettings beaten = resolve_settings(given, environment);
+  EXPECT_TRUE(beaten.cache_lower.empty());
+  EXPECT_EQ(beaten.cache_max_bytes, 0);
+  EXPECT_EQ(beaten.cache_max_age_s, 5);
+  using Options = quern_hub_options;
+  for (const char *size : {"big", "-1", "1.5GiB", "GiB", "9999999TiB"}) {
+    expect_refused([&](Options &, Environment &e) { e.cache_max_size = size; },
+                   "QUERN_CACHE_MAX_SIZE is \"" + std::string(size) + "\"; write it like 2GiB");
+  }
+  expect_refused([](Options &, Environment &e) { e.cache_max_age = "yesterday"; }, "QUERN_CACHE_MAX_AGE is");
+  expect_refused([](Options &, Environment &e) { e.durable = "maybe"; }, "QUERN_DURABLE is");
+  expect_refused([](Options &o, Environment &) { o.cache_max_bytes = -2; }, "cache_max_bytes is -2; use -1");
+}
+
 TEST(ResolveSettings, Defaults) {
   const HubSettings settings = resolve_settings(options(), {});
   EXPECT_EQ(settings.cache_dir, "");

@@ -151,17 +151,22 @@ typedef struct quern_hub_options {
   quern_log_level log_level; /* 0: QUERN_LOG, else off */
   quern_log_callback log;    /* NULL: standard error, only when QUERN_LOG asks for it */
   void *log_user;
+  const char *cache_ro;    /* read-only caches below cache_dir, ':' between; NULL: QUERN_CACHE_RO */
+  int64_t cache_max_bytes; /* of compiled kernels; 0: QUERN_CACHE_MAX_SIZE, else 2 GiB; -1: no limit */
+  int64_t cache_max_age_s; /* since a kernel's last use; 0: QUERN_CACHE_MAX_AGE, else none; -1: no limit */
 } quern_hub_options;
 #define QUERN_HUB_OPTIONS_INIT                                                                                        \
   {                                                                                                                   \
     sizeof(quern_hub_options), NULL, NULL, NULL, QUERN_JIT_DEFAULT, QUERN_CACHE_DEFAULT, 0, (quern_log_level)0, NULL, \
-        NULL                                                                                                          \
+        NULL, NULL, 0, 0                                                                                              \
   }
 
 /* Open a hub. options may be NULL. Packages in kernel_path that are broken do not fail the call: they are listed by
  * quern_kernels_visit() with their reason. A cache directory that cannot be written is used read-only, one that cannot
- * be read not at all; both are logged and told by quern_hub_get_info(). Returns QUERN_OK, QUERN_INVALID_ARGUMENT,
- * QUERN_OUT_OF_MEMORY. Since 0.1. */
+ * be read not at all; both are logged and told by quern_hub_get_info(). Caches of cache_ro are searched after cache_dir
+ * and never written. After a kernel is kept, now and then, the least recently used are removed until cache_max_bytes
+ * and cache_max_age_s hold; nothing that a root keeps or that was just written. Returns QUERN_OK,
+ * QUERN_INVALID_ARGUMENT, QUERN_OUT_OF_MEMORY. Since 0.1. */
 QUERN_API quern_status quern_hub_open(const quern_hub_options *options, quern_hub **hub);
 /* Close a hub; devices and plans made from it live on. NULL does nothing. Not during another call on it. Since 0.1. */
 QUERN_API void quern_hub_close(quern_hub *hub);
@@ -197,9 +202,10 @@ typedef struct quern_hub_stats {
   int64_t compile_ms;
   int64_t corrupt; /* entries found damaged, and counted as misses */
   int64_t writes;  /* entries published to the cache */
+  int64_t evicted; /* entries removed to hold the cache's limits */
 } quern_hub_stats;
 #define QUERN_HUB_STATS_INIT \
-  { sizeof(quern_hub_stats), 0, 0, 0, 0, 0, 0 }
+  { sizeof(quern_hub_stats), 0, 0, 0, 0, 0, 0, 0 }
 
 /* Counters of this hub since it opened. Returns QUERN_OK, QUERN_INVALID_ARGUMENT. Since 0.1. */
 QUERN_API quern_status quern_hub_get_stats(const quern_hub *hub, quern_hub_stats *stats);
@@ -826,6 +832,8 @@ typedef struct quern_cache_entry {
   int64_t hits;
   int32_t compile_ms;
   quern_entry_state state;
+  int32_t rooted; /* 1: a root keeps it from being removed */
+  int32_t reserved;
 } quern_cache_entry;
 
 typedef int (*quern_cache_visitor)(void *user, const quern_cache_entry *entry);
@@ -844,25 +852,116 @@ typedef struct quern_cache_prune_options {
   int32_t dry_run;           /* 1: remove nothing, report what would go */
   quern_cache_visitor visit; /* NULL, or called for each entry removed */
   void *user;
+  int32_t clear; /* 1: everything but what roots keep: entries, packages, their refs, tuning, what was set aside */
+  int32_t reserved;
 } quern_cache_prune_options;
 #define QUERN_CACHE_PRUNE_OPTIONS_INIT \
-  { sizeof(quern_cache_prune_options), 0, 0, NULL, NULL, 0, 0, NULL, NULL }
+  { sizeof(quern_cache_prune_options), 0, 0, NULL, NULL, 0, 0, NULL, NULL, 0, 0 }
 
 typedef struct quern_cache_prune_result {
   size_t struct_size;
   int64_t removed, removed_bytes;
   int64_t kept, kept_bytes;
-  int64_t temporary_files; /* left by processes that died; removed too */
+  int64_t temporary_files;   /* left by processes that died; removed too */
+  int64_t blobs, blob_bytes; /* files of packages that no ref and no root leads to; removed too */
+  int64_t quarantined;       /* files that were set aside for their contents; removed too */
 } quern_cache_prune_result;
 #define QUERN_CACHE_PRUNE_RESULT_INIT \
-  { sizeof(quern_cache_prune_result), 0, 0, 0, 0, 0 }
+  { sizeof(quern_cache_prune_result), 0, 0, 0, 0, 0, 0, 0, 0 }
 
-/* Remove entries: always the stale and the corrupt that target and kernel select, and what the limits say. Safe beside
- * readers and writers in other processes: a kernel in use stays in use. options may be NULL. result may be NULL.
- * Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND (no cache), QUERN_IO_ERROR (read-only), QUERN_CANCELLED.
- * Since 0.1. */
+/* Remove entries: always the stale and the corrupt that target and kernel select, and what the limits say; never what a
+ * root keeps or another process is compiling. Where neither target nor kernel selects, also files of packages that
+ * nothing leads to and what was set aside. Safe beside readers and writers in other processes: a kernel in use stays
+ * in use. options may be NULL. result may be NULL. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND (no
+ * cache), QUERN_IO_ERROR (read-only), QUERN_CORRUPT (a root cannot be read, so nothing is removed), QUERN_CANCELLED.
+ * Since 0.1.
+ */
 QUERN_API quern_status quern_cache_prune(quern_hub *hub, const quern_cache_prune_options *options,
                                          quern_cache_prune_result *result);
+
+/* Remove the entries of a key, compiled by the NVRTC of that version or, with NULL, by any. What a root keeps goes only
+ * if rooted_too is 1; what another process is compiling stays. result (may be NULL) tells how many went and stayed.
+ * Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND (no cache, no such entry), QUERN_IO_ERROR (read-only).
+ * Since 0.1. */
+QUERN_API quern_status quern_cache_remove(quern_hub *hub, const char *key, const char *nvrtc, int32_t rooted_too,
+                                          quern_cache_prune_result *result);
+
+typedef struct quern_cache_problem {
+  size_t struct_size;
+  const char *path; /* below the cache's directory */
+  const char *what;
+  int32_t repaired;
+  int32_t reserved;
+} quern_cache_problem;
+
+typedef int (*quern_cache_problem_visitor)(void *user, const quern_cache_problem *problem);
+
+typedef struct quern_cache_check_options {
+  size_t struct_size;
+  int32_t thorough;                  /* 1: also the index, refs, roots and what writers that died left behind */
+  int32_t repair;                    /* 1: set right what is wrong; files with wrong contents go to quarantine/ */
+  quern_cache_problem_visitor visit; /* NULL, or called for each problem */
+  void *user;
+} quern_cache_check_options;
+#define QUERN_CACHE_CHECK_OPTIONS_INIT \
+  { sizeof(quern_cache_check_options), 0, 0, NULL, NULL }
+
+typedef struct quern_cache_check_result {
+  size_t struct_size;
+  int64_t entries, blobs, bytes; /* what was read and hashed */
+  int64_t problems, repaired;
+} quern_cache_check_result;
+#define QUERN_CACHE_CHECK_RESULT_INIT \
+  { sizeof(quern_cache_check_result), 0, 0, 0, 0, 0 }
+
+/* Read and hash every entry and every file of a package in the cache. Needs no network. Problems are told and counted,
+ * and are no failure of the call. options and result may be NULL. Returns QUERN_OK, QUERN_INVALID_ARGUMENT,
+ * QUERN_NOT_FOUND (no cache), QUERN_IO_ERROR (repairing a read-only cache), QUERN_CANCELLED. Since 0.1. */
+QUERN_API quern_status quern_cache_check(quern_hub *hub, const quern_cache_check_options *options,
+                                         quern_cache_check_result *result);
+
+typedef struct quern_cache_stats {
+  size_t struct_size;
+  int64_t hits;                   /* entries read from the cache's own directory and verified */
+  int64_t misses;                 /* requests that had to be compiled */
+  int64_t compiles;               /* NVRTC runs that succeeded */
+  int64_t compile_ms;             /* what they took */
+  int64_t saved_ms;               /* what the hits would have taken to compile */
+  int64_t corrupt;                /* files found damaged */
+  int64_t evicted, evicted_bytes; /* entries removed to hold the limits */
+  int64_t since;                  /* when the counters were set to zero; 0: never */
+} quern_cache_stats;
+#define QUERN_CACHE_STATS_INIT \
+  { sizeof(quern_cache_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* Counters over all processes that used the cache. They are lost with its index, and those of a process that is killed
+ * may be missing. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND (no cache). Since 0.1. */
+QUERN_API quern_status quern_cache_get_stats(quern_hub *hub, quern_cache_stats *stats);
+/* Set them to zero. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_IO_ERROR (read-only, or none). Since 0.1. */
+QUERN_API quern_status quern_cache_zero_stats(quern_hub *hub);
+
+/* The machine code of an entry, verified: a cubin, or PTX. nvrtc as in quern_cache_remove(). With code NULL only *bytes
+ * is set. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND, QUERN_BUFFER_TOO_SMALL (*bytes then is what it
+ * takes). Since 0.1. */
+QUERN_API quern_status quern_cache_code(quern_hub *hub, const char *key, const char *nvrtc, void *code, size_t *bytes);
+
+/* A version of a package that the cache can resolve without a network. */
+typedef struct quern_cache_package {
+  size_t struct_size;
+  const char *id;       /* "acme/mxfp4-gemm" */
+  const char *manifest; /* its digest */
+  const char *trust;    /* "signed", "locked", "local"; "-" where it was not judged */
+  int32_t version;
+  int32_t files;      /* in the cache, the manifest included */
+  int64_t size_bytes; /* of those */
+  int64_t resolved;   /* when this version was last found to be this manifest */
+} quern_cache_package;
+
+typedef int (*quern_cache_package_visitor)(void *user, const quern_cache_package *package);
+
+/* Every version that the cache's refs name. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND (no cache),
+ * QUERN_CANCELLED. Since 0.1. */
+QUERN_API quern_status quern_cache_packages(quern_hub *hub, quern_cache_package_visitor visit, void *user);
 
 #ifdef __cplusplus
 }

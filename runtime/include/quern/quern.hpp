@@ -129,6 +129,42 @@ class Hub {
     visitor.check(quern_cache_prune(get(), &options, &result));
     return result;
   }
+  // nvrtc: null for any.
+  quern_cache_prune_result remove_cached(const char *key, const char *nvrtc, bool rooted_too) const {
+    quern_cache_prune_result result = QUERN_CACHE_PRUNE_RESULT_INIT;
+    check(quern_cache_remove(get(), key, nvrtc, rooted_too ? 1 : 0, &result));
+    return result;
+  }
+  // visit(const quern_cache_problem &). Members `visit` and `user` of the options are not used.
+  template <typename Visit>
+  quern_cache_check_result check_cache(quern_cache_check_options options, Visit &&visit) const {
+    detail::Visitor<quern_cache_problem, std::remove_reference_t<Visit>> visitor(visit);
+    options.visit = visitor.call;
+    options.user = &visitor;
+    quern_cache_check_result result = QUERN_CACHE_CHECK_RESULT_INIT;
+    visitor.check(quern_cache_check(get(), &options, &result));
+    return result;
+  }
+  quern_cache_stats cache_stats() const {
+    quern_cache_stats stats = QUERN_CACHE_STATS_INIT;
+    check(quern_cache_get_stats(get(), &stats));
+    return stats;
+  }
+  void zero_cache_stats() const { check(quern_cache_zero_stats(get())); }
+  std::string cached_code(const char *key, const char *nvrtc) const {
+    size_t bytes = 0;
+    check(quern_cache_code(get(), key, nvrtc, nullptr, &bytes));
+    std::string code(bytes, '\0');
+    check(quern_cache_code(get(), key, nvrtc, &code[0], &bytes));
+    code.resize(bytes);
+    return code;
+  }
+  // visit(const quern_cache_package &)
+  template <typename Visit>
+  void visit_cached_packages(Visit &&visit) const {
+    detail::Visitor<quern_cache_package, std::remove_reference_t<Visit>> visitor(visit);
+    visitor.check(quern_cache_packages(get(), visitor.call, &visitor));
+  }
   // visit(const quern_unit_report &). archs: null for all. Throws also when a unit failed, after all were visited.
   template <typename Visit>
   void check_package(const char *directory, const char *archs, Visit &&visit) const {
