@@ -38,6 +38,8 @@ TEST(ReadEnvironment, TakesEachVariableFromItsOwnName) {
       {"QUERN_DRIVER_PATH", &Environment::driver_path},
       {"QUERN_LOG", &Environment::log},
       {"QUERN_THREADS", &Environment::threads},
+      {"QUERN_CC", &Environment::compile_child},
+      {"QUERN_CC_PATH", &Environment::compile_child_path},
       {"XDG_CACHE_HOME", &Environment::xdg_cache_home},
       {"HOME", &Environment::home},
       {"CUDA_HOME", &Environment::cuda_home},
