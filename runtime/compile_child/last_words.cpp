@@ -8,6 +8,7 @@
 #include <string>
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "runtime/compile_child/wire.hpp"
@@ -29,7 +30,18 @@ std::atomic<bool> armed{false};
   ::_exit(0);
 }
 
-void on_signal(int signal) { end_with(signal == SIGXCPU ? words->out_of_time : words->crashed); }
+// A compiler that maps memory by itself crashes where there is none: so when a quarter of the limit is not to be had,
+// it was that.
+bool is_memory_gone() {
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return false;
+  return ::mmap(nullptr, limit.rlim_cur / 4, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+}
+
+void on_signal(int signal) {
+  if (signal == SIGXCPU) end_with(words->out_of_time);
+  end_with(is_memory_gone() ? words->out_of_memory : words->crashed);
+}
 
 }  // namespace
 

@@ -168,7 +168,7 @@ TEST_F(CompileProcess, AProcessForkedFromACompileCompilesTheSame) {
 
 TEST_F(CompileProcess, WhatRanIntoALimitIsNotTriedAgainAtOnce) {
   Cache cache("", CacheMode::kOff);
-  KernelStore store(cache, nvrtc_, true, kSilent, CompileChild(read_environment(), {500ms, 60, uint64_t{4} << 30}));
+  KernelStore store(cache, nvrtc_, true, kSilent, CompileChild(read_environment(), {8000ms, 60, uint64_t{4} << 30}));
   const CompileUnit slow = unit_of(endless());
   EXPECT_THROW(store.get(slow), Error);
   const auto start = Clock::now();
@@ -179,7 +179,7 @@ TEST_F(CompileProcess, WhatRanIntoALimitIsNotTriedAgainAtOnce) {
     EXPECT_EQ(error.status(), QUERN_LIMIT_EXCEEDED);
     EXPECT_NE(std::string(error.what()).find("not tried again for"), std::string::npos) << error.what();
   }
-  EXPECT_LT(Clock::now() - start, 400ms);
+  EXPECT_LT(Clock::now() - start, 4000ms);
   EXPECT_FALSE(store.get(unit_of("extern \"C\" __global__ void k(int *p) {}\n")).entry.code.empty());
 }
 

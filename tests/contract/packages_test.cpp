@@ -40,10 +40,10 @@ TEST_P(PackagesTest, CompileCleanly) {
       EXPECT_EQ(compiled.resources.registers, -1) << name;
       continue;
     }
-    EXPECT_EQ(compiled.spill_bytes, 0) << name;
-    EXPECT_GT(compiled.registers, 0) << name;
-    EXPECT_LE(compiled.registers, 255) << name;
-    EXPECT_LE(compiled.shared_bytes, 48 << 10) << name;  // static: what needs no opt-in
+    EXPECT_EQ(compiled.resources.spill_bytes, 0) << name;
+    EXPECT_GT(compiled.resources.registers, 0) << name;
+    EXPECT_LE(compiled.resources.registers, 255) << name;
+    EXPECT_LE(compiled.resources.shared_bytes, 48 << 10) << name;  // static: what needs no opt-in
   }
 }
 

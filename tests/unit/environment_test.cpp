@@ -53,6 +53,8 @@ TEST(ReadEnvironment, TakesEachVariableFromItsOwnName) {
       {"TRANSFORMERS_OFFLINE", &Environment::transformers_offline},
       {"HF_HUB_ETAG_TIMEOUT", &Environment::hf_hub_etag_timeout},
       {"HF_HUB_DOWNLOAD_TIMEOUT", &Environment::hf_hub_download_timeout},
+      {"QUERN_CC", &Environment::compile_child},
+      {"QUERN_CC_PATH", &Environment::compile_child_path},
       {"XDG_CACHE_HOME", &Environment::xdg_cache_home},
       {"XDG_CONFIG_HOME", &Environment::xdg_config_home},
       {"HOME", &Environment::home},
