@@ -42,9 +42,9 @@ std::optional<milliseconds> until(std::string_view date, std::chrono::system_clo
   time.tm_hour = static_cast<int>(*hour);
   time.tm_min = static_cast<int>(*minute);
   time.tm_sec = static_cast<int>(*second);
-  const auto wait = std::chrono::system_clock::from_time_t(::timegm(&time)) - now;
-  return std::clamp(std::chrono::duration_cast<milliseconds>(wait), milliseconds(0),
-                    milliseconds(seconds(kLongestSeconds)));
+  // Counted in seconds: a clock of nanoseconds ends in 2262, and a date may say 9999.
+  const int64_t wait = int64_t{::timegm(&time)} - std::chrono::system_clock::to_time_t(now);
+  return milliseconds(seconds(std::clamp<int64_t>(wait, 0, kLongestSeconds)));
 }
 
 // ';name=12' of a structured field.

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
+import time
 
 CORRUPT, NETWORK, OFFLINE, CANCELLED, INVALID, NOT_FOUND, IO = 41, 42, 43, 45, 10, 32, 40
 
@@ -29,6 +31,21 @@ def expect(result, status, *words):
     assert result["status"] == status, result
     for word in words:
         assert word in result["message"], (word, result)
+
+
+def black_hole():
+    """An address where nobody takes a connection, and what must be kept for it to stay so."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    kept = [listener]
+    for _ in range(4):
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(listener.getsockname())
+        kept.append(client)
+    time.sleep(0.2)
+    return f"http://127.0.0.1:{listener.getsockname()[1]}", kept
 
 
 class Probe:
