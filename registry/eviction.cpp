@@ -76,8 +76,9 @@ void Cache::evict(const std::string &published) {
   index_->put_time("walked", now);
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate &a, const Candidate &b) { return a.used < b.used; });
-  const int64_t enough =
-      settings_.max_bytes > 0 && total > settings_.max_bytes ? settings_.max_bytes / 10 * 8 : INT64_MAX;
+  const int64_t enough = settings_.max_bytes > 0 && total > settings_.max_bytes
+                             ? settings_.max_bytes - settings_.max_bytes / 5
+                             : INT64_MAX;
   for (const Candidate &candidate : candidates) {
     const bool old = by_age && now - candidate.used > settings_.max_age_s;
     if (total <= enough && !old) break;
