@@ -21,14 +21,18 @@ void split(const std::string &list, std::vector<std::string> &out) {
   }
 }
 
-// NVRTC opens its builtins by name alone, which fails unless the loader knows the directory. Opened from beside it first,
-// they are found as loaded already.
+// NVRTC opens its builtins by name alone, which fails unless the loader knows the directory. Opened from beside it
+// first, they are found as loaded already.
 void open_builtins_beside(const std::string &path) {
-  std::error_code ignored;
   const std::filesystem::path directory = std::filesystem::path(path).parent_path();
-  for (const auto &file : std::filesystem::directory_iterator(directory, ignored)) {
-    std::string reason;
-    if (file.path().filename().string().rfind("libnvrtc-builtins.so.", 0) == 0) SharedLibrary::open(file.path(), reason);
+  try {  // the overload with an error code ends the process where memory runs out
+    for (const auto &file : std::filesystem::directory_iterator(directory)) {
+      std::string reason;
+      if (file.path().filename().string().rfind("libnvrtc-builtins.so.", 0) == 0) {
+        SharedLibrary::open(file.path(), reason);
+      }
+    }
+  } catch (const std::filesystem::filesystem_error &) {  // then the loader's own search must do
   }
 }
 
