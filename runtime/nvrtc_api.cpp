@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include "runtime/base/directory.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/shared_library.hpp"
 
@@ -25,14 +26,12 @@ void split(const std::string &list, std::vector<std::string> &out) {
 // first, they are found as loaded already.
 void open_builtins_beside(const std::string &path) {
   const std::filesystem::path directory = std::filesystem::path(path).parent_path();
-  try {  // the overload with an error code ends the process where memory runs out
-    for (const auto &file : std::filesystem::directory_iterator(directory)) {
+  try {  // not by a directory_iterator, which ends the process where memory runs out
+    for (const std::string &name : Directory(directory).names("")) {
       std::string reason;
-      if (file.path().filename().string().rfind("libnvrtc-builtins.so.", 0) == 0) {
-        SharedLibrary::open(file.path(), reason);
-      }
+      if (name.rfind("libnvrtc-builtins.so.", 0) == 0) SharedLibrary::open((directory / name).string(), reason);
     }
-  } catch (const std::filesystem::filesystem_error &) {  // then the loader's own search must do
+  } catch (const Error &) {  // then the loader's own search must do
   }
 }
 
