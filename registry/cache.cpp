@@ -202,7 +202,7 @@ bool Cache::publish(const CacheEntry &entry, std::string &problem) {
     return false;
   }
   const auto size = static_cast<int64_t>(bytes.size());
-  index_->put(file, size, entry.created);
+  if (!index_->put(file, size, entry.created)) index_is_behind_ = true;
   {
     const std::lock_guard lock(mutex_);
     damaged_.erase(text(main_->path().string(), "/", entry_path(file)));

@@ -151,10 +151,11 @@ class Cache {
   CacheLayers lower_;
   std::unique_ptr<CacheIndex> index_;
   std::atomic<int64_t> corrupt_seen_{0}, evicted_{0};
-  std::mutex mutex_;                      // guards what follows
-  std::map<std::string, EntryUse> uses_;  // not yet written to the index
-  Counters counters_;                     // likewise
-  std::set<std::string> damaged_;         // files already counted, since one miss looks twice
+  std::atomic<bool> index_is_behind_{false};  // it does not know what was published here
+  std::mutex mutex_;                          // guards what follows
+  std::map<std::string, EntryUse> uses_;      // not yet written to the index
+  Counters counters_;                         // likewise
+  std::set<std::string> damaged_;             // files already counted, since one miss looks twice
   std::chrono::steady_clock::time_point next_flush_, next_check_{};
   int64_t published_bytes_ = 0;  // since the last check
 };

@@ -115,7 +115,7 @@ CacheCheck Cache::check(bool thorough, bool repair, const std::function<bool(con
   }
   std::map<std::string, EntryUse> known = index_->uses();
   for (const EntryFile &entry : entries) {
-    if (known.erase(entry.file) != 0 || !main_->identify(entry_path(entry.file))) continue;
+    if (!main_->identify(entry_path(entry.file)) || known.erase(entry.file) != 0) continue;
     examination.problem(entry_path(entry.file), "the index does not know it", [&] {
       index_->put(entry.file, entry.identity.size, entry.identity.modified());
       return true;

@@ -201,13 +201,15 @@ int64_t CacheIndex::total_bytes() {
   return total;
 }
 
-void CacheIndex::put(const std::string &file, int64_t size, int64_t now) {
-  if (read_only_) return;
+bool CacheIndex::put(const std::string &file, int64_t size, int64_t now) {
+  bool done = false;
+  if (read_only_) return done;
   with_database([&] {
-    Statement(database_, "INSERT INTO entry VALUES (?1, ?2, ?3, 0) ON CONFLICT (file) DO UPDATE SET size = ?2",
-              {file, size, now})
-        .done();
+    done = Statement(database_, "INSERT INTO entry VALUES (?1, ?2, ?3, 0) ON CONFLICT (file) DO UPDATE SET size = ?2",
+                     {file, size, now})
+               .done();
   });
+  return done;
 }
 
 void CacheIndex::add(const std::map<std::string, EntryUse> &uses, const Counters &counters) {

@@ -35,7 +35,7 @@ class CacheIndex {
   // Entries are named by their file name.
   std::map<std::string, EntryUse> uses();
   int64_t total_bytes();  // of the entries it knows
-  void put(const std::string &file, int64_t size, int64_t now);
+  bool put(const std::string &file, int64_t size, int64_t now);  // false if it is not known now
   void add(const std::map<std::string, EntryUse> &uses, const Counters &counters);
   void remove(const std::vector<std::string> &files);
 

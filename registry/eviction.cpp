@@ -44,9 +44,10 @@ bool Cache::age_is_due(int64_t now) {
 void Cache::evict(const std::string &published) {
   const int64_t now = std::time(nullptr);
   const bool by_age = age_is_due(now);
-  // The index knows the sum at once. Where it is lost, or was not compared with the files for a day, they are counted.
+  // The index knows the sum at once. Where it is lost, missed something, or was not
+  // compared with the files for a day, they are counted.
   const std::optional<int64_t> walked = index_->time_of("walked");
-  const bool trusted = index_->usable() && walked && now >= *walked && now - *walked < kDay;
+  const bool trusted = index_->usable() && !index_is_behind_ && walked && now >= *walked && now - *walked < kDay;
   if (!by_age && trusted && (settings_.max_bytes <= 0 || index_->total_bytes() <= settings_.max_bytes)) return;
   const auto held = main_->lock("locks/evict.lock", std::chrono::milliseconds(0));
   if (!held) return;  // somebody is at it
@@ -60,15 +61,17 @@ void Cache::evict(const std::string &published) {
   };
   std::vector<Candidate> candidates;
   int64_t total = 0;
+  bool behind = false;
   for (EntryFile &entry : entry_files(*main_)) {
     total += entry.identity.size;
     const auto use = uses.find(entry.file);
-    if (use == uses.end()) index_->put(entry.file, entry.identity.size, entry.identity.modified());
+    if (use == uses.end() && !index_->put(entry.file, entry.identity.size, entry.identity.modified())) behind = true;
     // A stamp from a clock that ran ahead is no reason to be kept for ever.
     const int64_t used = std::min(now, use == uses.end() ? entry.identity.modified() : use->second.last_used);
     if (use != uses.end()) uses.erase(use);
     candidates.push_back({std::move(entry), used});
   }
+  index_is_behind_ = behind;
   std::vector<std::string> gone;
   for (const auto &[file, use] : uses) {
     if (!main_->identify(entry_path(file))) gone.push_back(file);  // another may have published it since the listing
@@ -76,8 +79,9 @@ void Cache::evict(const std::string &published) {
   index_->put_time("walked", now);
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate &a, const Candidate &b) { return a.used < b.used; });
-  const int64_t enough =
-      settings_.max_bytes > 0 && total > settings_.max_bytes ? settings_.max_bytes / 10 * 8 : INT64_MAX;
+  const int64_t enough = settings_.max_bytes > 0 && total > settings_.max_bytes
+                             ? settings_.max_bytes - settings_.max_bytes / 5
+                             : INT64_MAX;
   for (const Candidate &candidate : candidates) {
     const bool old = by_age && now - candidate.used > settings_.max_age_s;
     if (total <= enough && !old) break;

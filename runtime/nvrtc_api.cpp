@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include "runtime/base/directory.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/shared_library.hpp"
 
@@ -24,12 +25,13 @@ void split(const std::string &list, std::vector<std::string> &out) {
 // NVRTC opens its builtins by name alone, which fails unless the loader knows the directory. Opened from beside it
 // first, they are found as loaded already.
 void open_builtins_beside(const std::string &path) {
-  std::error_code ignored;
   const std::filesystem::path directory = std::filesystem::path(path).parent_path();
-  for (const auto &file : std::filesystem::directory_iterator(directory, ignored)) {
-    std::string reason;
-    if (file.path().filename().string().rfind("libnvrtc-builtins.so.", 0) == 0)
-      SharedLibrary::open(file.path(), reason);
+  try {  // not by a directory_iterator, which ends the process where memory runs out
+    for (const std::string &name : Directory(directory).names("")) {
+      std::string reason;
+      if (name.rfind("libnvrtc-builtins.so.", 0) == 0) SharedLibrary::open((directory / name).string(), reason);
+    }
+  } catch (const Error &) {  // then the loader's own search must do
   }
 }
 

@@ -107,7 +107,9 @@ TEST_F(DamageFault, PlantedThingsLeadNowhere) {
       fs::rename(place, root_ / "before", ignored);
       if (thing == std::string("link"))
         fs::create_symlink(name == std::string("VERSION") ? canary / "file" : canary, place);
-      if (thing == std::string("fifo")) ASSERT_EQ(::mkfifo(place.c_str(), 0600), 0);
+      if (thing == std::string("fifo")) {
+        ASSERT_EQ(::mkfifo(place.c_str(), 0600), 0);
+      }
       if (thing == std::string("folder")) fs::create_directory(place);
       if (thing == std::string("file")) write_text(place, "");
       EXPECT_EQ(get({0, 3}), kRight) << thing << " at " << name;

@@ -106,6 +106,8 @@ pid_t start(const std::string &faults, const std::function<int()> &body) {
   int status = kUnexpected;
   try {
     status = body();
+  } catch (const std::bad_alloc &) {  // before the library was reached
+    status = kFailedCleanly;
   } catch (const std::exception &error) {
     std::fprintf(stderr, "unexpected: %s\n", error.what());
   }

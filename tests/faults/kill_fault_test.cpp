@@ -94,7 +94,9 @@ TEST(KillFault, SurvivesAKillAtEveryCall) {
 // Nothing that a file system or SQLite refuses fails the call; only a compiler that fails does, cleanly.
 TEST(KillFault, EachCallMayFailOnce) {
   int calls = 0, refused = 0;
-  for (const char *what : {"5", "28", "13", "short"}) {  // EIO, ENOSPC, EACCES
+  std::vector<const char *> faults = {"28", "short"};         // ENOSPC
+  if (scale() > 1) faults.insert(faults.end(), {"5", "13"});  // EIO, EACCES
+  for (const char *what : faults) {
     for (int n = 1;; ++n) {
       const TemporaryDirectory directory;
       const CacheSettings settings = settings_of(directory / "cache");
@@ -113,7 +115,7 @@ TEST(KillFault, EachCallMayFailOnce) {
       expect_recovered(settings, {0, 1}, std::string(what) + " at point " + std::to_string(n));
       if (HasFatalFailure()) return;
       ASSERT_LT(n, 2000) << "no end of points";
-      // A push looks at every third of the later ones; a night at all.
+      // A push looks at every fifth of the later ones; a night at all.
       if (scale() == 1 && n > 20) n += 4;
     }
   }
@@ -134,12 +136,13 @@ TEST(KillFault, MemoryMayRunOutAnywhere) {
     const bool hit = progress->struck;
     release(progress);
     ASSERT_TRUE(status == kRight || status == kFailedCleanly) << "allocation " << n << ": " << status;
-    if (!hit) break;
+    if (!hit && status == kRight) break;
     ++calls;
     expect_recovered(settings, {0, 1}, "allocation " + std::to_string(n));
     if (HasFatalFailure()) return;
   }
   std::printf("%d allocations failed one by one: clean, nothing poisoned\n", calls);
+  EXPECT_GT(calls, 20);
 }
 
 }  // namespace
