@@ -52,8 +52,6 @@ bool cannot_write(const Cache &cache, std::string *problem) {
 
 }  // namespace
 
-std::string blob_path(const std::string &sha256) { return "blobs/" + sha256.substr(0, 2) + "/" + sha256; }
-
 std::string ref_path(const std::string &id, int version) {
   const size_t slash = id.find('/');
   if (slash == std::string::npos || !is_id_part(id.substr(0, slash)) || !is_id_part(id.substr(slash + 1)) ||

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "registry/blob_path.hpp"
 #include "registry/cache.hpp"
 
 namespace quern {
@@ -49,8 +50,7 @@ class BlobStore {
   Cache &cache_;
 };
 
-// "ab/abcd..." below blobs/, "refs/acme/mxfp4-gemm/v1".
-std::string blob_path(const std::string &sha256);
+// "refs/acme/mxfp4-gemm/v1".
 std::string ref_path(const std::string &id, int version);
 
 // Every digest that a manifest's text names: what is to be kept along with it. Nothing of a text that is no JSON.

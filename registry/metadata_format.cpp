@@ -128,6 +128,5 @@ std::string write_snapshot(const SnapshotDocument &snapshot) {
 std::string root_path(int64_t version) { return text("root/", version, ".json"); }
 std::string snapshot_path(int64_t version) { return text("snapshot/", version, ".json"); }
 std::string index_path(const std::string &id, int64_t version) { return text("index/", id, "/", version, ".jsonl"); }
-std::string blob_path(const std::string &sha256) { return "blobs/" + sha256.substr(0, 2) + "/" + sha256; }
 
 }  // namespace quern

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "registry/blob_path.hpp"
 #include "registry/signed_file.hpp"
 
 namespace quern {
@@ -60,6 +61,5 @@ inline constexpr const char *kTimestampPath = "timestamp.json";
 std::string root_path(int64_t version);
 std::string snapshot_path(int64_t version);
 std::string index_path(const std::string &id, int64_t version);
-std::string blob_path(const std::string &sha256);
 
 }  // namespace quern
