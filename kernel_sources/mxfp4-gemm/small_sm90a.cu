@@ -39,8 +39,10 @@ extern "C" __global__ void __launch_bounds__(quern::kThreads + 32 * LOADERS, MIN
     }
     mbarrier_init_fence();
   }
+  // One barrier in two places, which PTX allows between warps and __syncthreads() does not.
+  constexpr int kAllThreads = kThreads + 32 * LOADERS;
   if (warp >= kWarps) {
-    __syncthreads();
+    named_barrier_sync<2, kAllThreads>();
     Loader(p, x_map, share, shared, warp - kWarps).run();
     // The warp may leave while its copies are under way: the others wait for them.
   } else {
@@ -48,7 +50,7 @@ extern "C" __global__ void __launch_bounds__(quern::kThreads + 32 * LOADERS, MIN
     const bool active = 4 * GROUP_TILES * row_group < share.strips;  // the whole warpgroup
     // Reads what it must know of the rows before the weights are asked for, behind which that would queue.
     const Multiplier multiplier(p, share, shared, first_strip, k_group);
-    __syncthreads();
+    named_barrier_sync<2, kAllThreads>();
     if (threadIdx.x % 32 == 0) start_weights(p, share, shared, first_strip, k_group);
     __syncwarp();
     // For the epilogue; kept in registers, as loaded, until the stages are done with.

@@ -22,10 +22,11 @@ class CommandsTest(CliTest):
 
     def test_wrong_use(self):
         for arguments in ((), ("nonsense",), ("info", "--nonsense"), ("info", "--jit", "maybe"), ("kernels",),
-                          ("kernels", "show"), ("cache",), ("cache", "scan", "--sort", "colour"), ("dequantize", "a"),
+                          ("kernels", "show"), ("cache",), ("dequantize", "a"),
                           ("dequantize", "a", "-o", "b", "--dtype", "f64"), ("kernels", "explain", "gemm", "--n", "64"),
                           ("kernels", "explain", "gemm", "--n", "64", "--k", "-32"), ("kernels", "explain", "conv", "--k", "32")):
             self.fail_with(2, "quern --help", *arguments)
+        self.fail_with(2, "use size, used,", "cache", "scan", "--sort", "colour")
 
     def test_failures(self):
         for code, says, arguments in (

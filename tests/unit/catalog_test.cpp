@@ -38,7 +38,7 @@ class CatalogTest : public testing::Test {
 TEST_F(CatalogTest, MissingDirectoriesAreRefusedAndTheRestSurvives) {
   write_text(directory_ / "file", "");
   const Catalog catalog((directory_ / "absent").string() + "::" + (directory_ / "file").string() + ":");
-  EXPECT_EQ(catalog.packages().size(), 3u);
+  EXPECT_EQ(catalog.packages().size(), 4u);
   EXPECT_NE(reason_for(catalog, (directory_ / "absent").string()).find("does not exist"), std::string::npos);
   EXPECT_NE(reason_for(catalog, (directory_ / "file").string()).find("is not a directory"), std::string::npos);
   EXPECT_EQ(catalog.refused().size(), 2u);
@@ -89,7 +89,7 @@ TEST_F(CatalogTest, ADirectoryReplacesABuiltInPackage) {
   const Catalog catalog(own.string());
   ASSERT_NE(find(catalog, "quern/mxfp4-gemm"), nullptr);
   EXPECT_EQ(find(catalog, "quern/mxfp4-gemm")->origin, own.string());
-  EXPECT_EQ(catalog.packages().size(), 3u);
+  EXPECT_EQ(catalog.packages().size(), 4u);
   EXPECT_EQ(reason_for(catalog, "built-in"), "quern/mxfp4-gemm is replaced by the one in " + own.string());
 }
 
@@ -104,13 +104,13 @@ TEST_F(CatalogTest, PathsNamePackagesOrFoldersOfThemAndTheFirstWins) {
   EXPECT_EQ(find(catalog, "you/same")->origin, single.string());
   EXPECT_NE(find(catalog, "you/other"), nullptr);
   EXPECT_EQ(find(catalog, "you/nested"), nullptr);
-  EXPECT_EQ(catalog.packages().size(), 5u);
+  EXPECT_EQ(catalog.packages().size(), 6u);
   EXPECT_EQ(catalog.refused().size(), 1u);
 }
 
 TEST(Catalog, WithoutAPathHoldsTheBuiltInPackages) {
   const Catalog catalog("");
-  EXPECT_EQ(catalog.packages().size(), 3u);
+  EXPECT_EQ(catalog.packages().size(), 4u);
   EXPECT_TRUE(catalog.refused().empty());
 }
 

@@ -389,7 +389,7 @@ TEST(ParseManifest, ReadsTheBuiltInOnes) {
     EXPECT_EQ("quern/" + std::string(file.path), manifest.id + "/kernel.json");
     ++found;
   }
-  EXPECT_EQ(found, 3);
+  EXPECT_EQ(found, 4);
 }
 
 }  // namespace

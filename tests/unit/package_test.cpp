@@ -144,7 +144,7 @@ TEST_F(PackageTest, AnIncludeInAVariantsUnitIsCheckedAtLoad) {
 
 TEST(BuiltinPackages, AreSound) {
   const auto packages = builtin_packages();
-  ASSERT_EQ(packages.size(), 3u);
+  ASSERT_EQ(packages.size(), 4u);
   for (const auto &package : packages) {
     EXPECT_EQ(package->origin, "built-in");
     EXPECT_TRUE(is_hex_digest(package->digest));
