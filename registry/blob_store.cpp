@@ -50,6 +50,14 @@ bool cannot_write(const Cache &cache, std::string *problem) {
   return true;
 }
 
+constexpr size_t kMaxSignatureFile = 4096;
+
+std::string signatures_path(const std::string &id, const std::string &manifest) {
+  const std::string version_1 = ref_path(id, 1);  // checks the id
+  if (!is_hex_digest(manifest)) fail(QUERN_INVALID_ARGUMENT, "'", manifest, "' is no SHA-256; write 64 hex digits");
+  return version_1.substr(0, version_1.rfind('/') + 1) + manifest + ".sig";
+}
+
 }  // namespace
 
 std::string ref_path(const std::string &id, int version) {
@@ -113,6 +121,26 @@ bool BlobStore::set_ref(const std::string &id, int version, const std::string &m
   if (cannot_write(cache_, problem)) return false;
   try {
     cache_.writable()->publish(path, as_bytes(manifest + "\n"));
+    return true;
+  } catch (const Error &error) {
+    if (problem != nullptr) *problem = error.what();
+    return false;
+  }
+}
+
+std::optional<std::string> BlobStore::signatures(const std::string &id, const std::string &manifest) {
+  for (const Directory *layer : cache_.layers()) {
+    if (auto found = layer->read_text(signatures_path(id, manifest), kMaxSignatureFile)) return found;
+  }
+  return std::nullopt;
+}
+
+bool BlobStore::keep_signatures(const std::string &id, const std::string &manifest, std::string_view signatures,
+                                std::string *problem) {
+  if (this->signatures(id, manifest) == signatures) return true;
+  if (cannot_write(cache_, problem)) return false;
+  try {
+    cache_.writable()->publish(signatures_path(id, manifest), as_bytes(signatures));
     return true;
   } catch (const Error &error) {
     if (problem != nullptr) *problem = error.what();

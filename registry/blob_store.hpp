@@ -41,6 +41,10 @@ class BlobStore {
 
   std::optional<std::string> ref(const std::string &id, int version);
   bool set_ref(const std::string &id, int version, const std::string &manifest, std::string *problem = nullptr);
+  // A manifest's .sig file, kept beside the refs: it proves itself, so it needs no digest.
+  std::optional<std::string> signatures(const std::string &id, const std::string &manifest);
+  bool keep_signatures(const std::string &id, const std::string &manifest, std::string_view signatures,
+                       std::string *problem = nullptr);
   // All refs of all layers; of two for one version the first layer's.
   std::vector<Ref> refs();
   // What the refs lead to.

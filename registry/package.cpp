@@ -117,6 +117,15 @@ std::shared_ptr<const Package> load_package(const std::filesystem::path &directo
   return assemble(*document, directory.string(), [&](const std::string &path) { return read_own(directory, path); });
 }
 
+std::shared_ptr<const Package> make_package(const std::string &document, std::string origin,
+                                            const std::map<std::string, std::string> &files) {
+  return assemble(document, std::move(origin), [&](const std::string &path) -> std::optional<std::string> {
+    const auto found = files.find(path);
+    if (found == files.end()) return std::nullopt;
+    return found->second;
+  });
+}
+
 std::vector<std::shared_ptr<const Package>> builtin_packages() {
   constexpr std::string_view kManifest = "/kernel.json";
   std::vector<std::shared_ptr<const Package>> packages;

@@ -1,0 +1,160 @@
+#include "registry/registry_client.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "registry/hugging_face_source.hpp"
+#include "registry/published_package.hpp"
+#include "registry/registry_metadata.hpp"
+#include "registry/static_source.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/sha256.hpp"
+
+namespace quern {
+namespace {
+
+class StaticClient final : public RegistryClient {
+ public:
+  StaticClient(const RegistryConfiguration &configuration, const RegistryAccess &access)
+      : configuration_(configuration), access_(access) {
+    if (configuration.root_keys.empty()) return;
+    metadata_ = std::make_unique<RegistryMetadata>(access.trust / configuration.name, configuration.root_keys,
+                                                   configuration.threshold);
+  }
+
+  const std::string &name() const override { return configuration_.name; }
+
+  std::optional<FoundRelease> find(const PackageRequest &request, std::string &reason) override {
+    if (metadata_ == nullptr) {
+      reason = "registry " + name() + " has no root_keys, so it serves only what a lock file pins";
+      return std::nullopt;
+    }
+    auto source = make_source();
+    const std::vector<Release> releases = metadata_->releases(*source, request.id);
+    Choice choice =
+        request.digest.empty() ? choose_version(releases, request.version) : choose_manifest(releases, request.digest);
+    if (!choice.release) {
+      reason = "registry " + name() + ": " + choice.reason;
+      return std::nullopt;
+    }
+    const Release &release = *choice.release;
+    FoundRelease found;
+    found.registry = name();
+    found.manifest = source->blob(release.manifest, static_cast<size_t>(release.size));
+    if (!release.signatures.sha256.empty()) {
+      found.signatures = source->blob(release.signatures.sha256, static_cast<size_t>(release.signatures.size));
+    }
+    found.build = release.build;
+    found.source = std::move(source);
+    return found;
+  }
+
+  FoundRelease pinned(const LockedKernel &kernel) override {
+    FoundRelease found;
+    found.registry = name();
+    found.source = make_source();
+    found.manifest = found.source->blob(kernel.manifest, static_cast<size_t>(kernel.size));
+    found.build = kernel.build;
+    return found;
+  }
+
+  std::string revoked(const std::string &id, const std::string &manifest) override {
+    if (metadata_ == nullptr) return {};
+    for (const Release &release : metadata_->known_releases(id)) {
+      if (release.manifest == manifest) return release.revoked;
+    }
+    return {};
+  }
+
+ private:
+  std::unique_ptr<StaticSource> make_source() const {
+    return std::make_unique<StaticSource>(
+        access_.client,
+        StaticRegistry{configuration_.name, configuration_.url, configuration_.mirrors, configuration_.token_file},
+        access_.progress);
+  }
+
+  const RegistryConfiguration configuration_;
+  const RegistryAccess access_;
+  std::unique_ptr<RegistryMetadata> metadata_;
+};
+
+// The Hub signs nothing: what its packages are worth, their own signatures or a lock file say.
+class HuggingFaceClient final : public RegistryClient {
+ public:
+  HuggingFaceClient(const RegistryConfiguration &configuration, const RegistryAccess &access)
+      : name_(configuration.name), access_(access) {}
+
+  const std::string &name() const override { return name_; }
+
+  std::optional<FoundRelease> find(const PackageRequest &request, std::string &reason) override {
+    if (!request.digest.empty()) {
+      reason = "registry " + name_ + " has versions and no digests; pin it in a lock file";
+      return std::nullopt;
+    }
+    const auto repository = open(request.id);
+    const std::vector<HuggingFaceVersion> versions = repository->versions();
+    const auto wanted = std::find_if(versions.begin(), versions.end(),
+                                     [&](const HuggingFaceVersion &v) { return v.version == request.version; });
+    if (wanted == versions.end()) {
+      reason = text("registry ", name_, ": ", request.id, " has no version ", request.version);
+      return std::nullopt;
+    }
+    return at(repository, wanted->commit.empty() ? text("v", request.version) : wanted->commit);
+  }
+
+  FoundRelease pinned(const LockedKernel &kernel) override {
+    return at(open(kernel.id), kernel.commit.empty() ? text("v", kernel.version) : kernel.commit);
+  }
+
+  std::string revoked(const std::string &, const std::string &) override { return {}; }
+
+ private:
+  std::shared_ptr<HuggingFaceRepository> open(const std::string &id) const {
+    return std::make_shared<HuggingFaceRepository>(access_.client, access_.hugging_face, id, access_.progress);
+  }
+
+  // Finds files by the manifest, which is read only when the first is asked for: by then it has been judged.
+  class Files final : public PackageSource {
+   public:
+    Files(std::shared_ptr<HuggingFaceRepository> repository, std::string commit, std::string manifest)
+        : repository_(std::move(repository)), commit_(std::move(commit)), manifest_(std::move(manifest)) {}
+    std::string name() const override { return "hf://" + repository_->id(); }
+    std::optional<std::string> metadata(const std::string &, size_t) override { return std::nullopt; }
+    std::string blob(const std::string &sha256, size_t size) override {
+      const Manifest parsed = parse_published_manifest(manifest_, name() + "/quern/kernel.json");
+      for (const ManifestFile &file : parsed.files) {
+        if (file.sha256 == sha256) return repository_->file(commit_, file.path, sha256, size);
+      }
+      fail(QUERN_CORRUPT, name(), " has no file with sha256 ", sha256, "; its kernel.json names others");
+    }
+
+   private:
+    std::shared_ptr<HuggingFaceRepository> repository_;
+    std::string commit_, manifest_;
+  };
+
+  FoundRelease at(const std::shared_ptr<HuggingFaceRepository> &repository, const std::string &revision) const {
+    HuggingFaceRelease release = repository->release(revision);
+    FoundRelease found;
+    found.registry = name_;
+    found.commit = release.commit;
+    found.signatures = release.signature.value_or("");
+    found.source = std::make_unique<Files>(repository, release.commit, release.manifest);
+    found.manifest = std::move(release.manifest);
+    return found;
+  }
+
+  const std::string name_;
+  const RegistryAccess access_;
+};
+
+}  // namespace
+
+std::unique_ptr<RegistryClient> make_registry_client(const RegistryConfiguration &configuration,
+                                                     const RegistryAccess &access) {
+  if (configuration.url.starts_with("hf://")) return std::make_unique<HuggingFaceClient>(configuration, access);
+  return std::make_unique<StaticClient>(configuration, access);
+}
+
+}  // namespace quern

@@ -1,0 +1,54 @@
+// One configured registry, asked for a release of a package: a static one by its signed metadata, the Hugging Face Hub
+// by its branches.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "registry/configuration.hpp"
+#include "registry/download.hpp"
+#include "registry/hugging_face_settings.hpp"
+#include "registry/lock_file.hpp"
+#include "registry/package_request.hpp"
+#include "registry/package_source.hpp"
+
+namespace quern {
+
+// A release and where its bytes are. Nothing of it has been judged.
+struct FoundRelease {
+  std::string registry;
+  std::string manifest;    // kernel.json as it came
+  std::string signatures;  // kernel.json.sig, "" if there is none
+  std::string commit;      // of a Hugging Face repository
+  std::string revoked;     // why it serves nobody; "" if it does
+  int build = 0;           // 0: as the manifest says
+  // For the files, once the manifest that names them has been judged and read.
+  std::unique_ptr<PackageSource> source;
+};
+
+class RegistryClient {
+ public:
+  virtual ~RegistryClient() = default;
+  virtual const std::string &name() const = 0;
+  // Asks the registry. Nothing if it does not have the package or the version; `reason` then says why. Throws as
+  // RegistryMetadata::releases().
+  virtual std::optional<FoundRelease> find(const PackageRequest &request, std::string &reason) = 0;
+  // What a lock file pins; asked only where the cache lacks some of it.
+  virtual FoundRelease pinned(const LockedKernel &kernel) = 0;
+  // Why a manifest that is at hand was revoked, as far as is known without asking; "" if it was not.
+  virtual std::string revoked(const std::string &id, const std::string &manifest) = 0;
+};
+
+struct RegistryAccess {
+  std::shared_ptr<HttpClient> client;
+  HuggingFaceSettings hugging_face;
+  std::filesystem::path trust;  // where accepted metadata is kept
+  Progress progress;
+};
+
+std::unique_ptr<RegistryClient> make_registry_client(const RegistryConfiguration &configuration,
+                                                     const RegistryAccess &access);
+
+}  // namespace quern

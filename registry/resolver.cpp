@@ -1,0 +1,174 @@
+#include "registry/resolver.hpp"
+
+#include <functional>
+#include <map>
+
+#include "registry/published_package.hpp"
+#include "runtime/base/error.hpp"
+#include "runtime/base/sha256.hpp"
+
+namespace quern {
+namespace {
+
+constexpr size_t kMaxManifestBytes = 256 << 10;
+
+// A source that has nothing, for packages that must be in the cache.
+struct NoSource final : PackageSource {
+  std::string name() const override { return "the cache"; }
+  std::optional<std::string> metadata(const std::string &, size_t) override { return std::nullopt; }
+  std::string blob(const std::string &sha256, size_t) override {
+    fail(QUERN_OFFLINE, "the cache lacks the file with sha256 ", sha256,
+         " and the network is forbidden; run quern prefetch where it is not");
+  }
+};
+
+// Where a locked package's files are, asked only for those that the cache lacks.
+class PinnedSource final : public PackageSource {
+ public:
+  PinnedSource(std::function<RegistryClient &()> registry, const LockedKernel &kernel)
+      : registry_(std::move(registry)), kernel_(kernel) {}
+  std::string name() const override { return kernel_.registry; }
+  std::optional<std::string> metadata(const std::string &, size_t) override { return std::nullopt; }
+  std::string blob(const std::string &sha256, size_t size) override {
+    if (source_ == nullptr) source_ = registry_().pinned(kernel_).source;
+    return source_->blob(sha256, size);
+  }
+
+ private:
+  std::function<RegistryClient &()> registry_;
+  const LockedKernel &kernel_;
+  std::unique_ptr<PackageSource> source_;
+};
+
+}  // namespace
+
+RegistryClient &Resolver::registry_of(const LockedKernel &kernel) {
+  for (const auto &registry : registries_) {
+    if (kernel.registry.empty() || registry->name() == kernel.registry) return *registry;
+  }
+  fail(QUERN_NOT_FOUND, kernel.id, " is locked from registry \"", kernel.registry,
+       "\", which config.json does not name; add it");
+}
+
+void Resolver::require_not_revoked(const std::string &id, const std::string &manifest) {
+  for (const auto &registry : registries_) {
+    if (const std::string reason = registry->revoked(id, manifest); !reason.empty()) {
+      fail(QUERN_UNTRUSTED, id, " ", manifest, " was revoked: ", reason, "; resolve a newer build");
+    }
+  }
+}
+
+// Judges the manifest, then reads it, then brings its files together, and keeps all.
+ResolvedPackage Resolver::install(const std::string &id, FoundRelease found, const LockedKernel *lock) {
+  const std::string digest = hex(sha256(as_bytes(found.manifest)));
+  if (lock != nullptr && lock->pins_bytes() && digest != lock->manifest) {
+    fail(QUERN_LOCK_MISMATCH, id, ": kernel.json has sha256 ", digest, " and is locked with ", lock->manifest,
+         "; run quern lock again if the change is meant");
+  }
+  require_not_revoked(id, digest);
+  if (found.signatures.empty()) found.signatures = blobs_.signatures(id, digest).value_or("");
+  ResolvedPackage resolved;
+  resolved.verdict = policy_.judge(id, found.manifest, found.signatures, lock != nullptr && lock->pins_bytes());
+  if (resolved.verdict.trust == Trust::kRefused) fail(QUERN_UNTRUSTED, resolved.verdict.reason);
+
+  const std::string origin = text(found.registry.empty() ? "the cache" : "registry " + found.registry, ": ", id);
+  const Manifest manifest = parse_published_manifest(found.manifest, origin + "/kernel.json");
+  if (manifest.id != id || (lock != nullptr && lock->version != 0 && manifest.version != lock->version)) {
+    fail(QUERN_UNTRUSTED, origin, " is ", manifest.id, " version ", manifest.version, ", not what was asked for");
+  }
+  std::map<std::string, std::string> files, digests{{"kernel.json", digest}};
+  for (const ManifestFile &file : manifest.files) {
+    std::optional<std::string> bytes = blobs_.read(file.sha256);
+    if (!bytes) {
+      bytes = found.source->blob(file.sha256, static_cast<size_t>(file.size));
+      resolved.fetched = true;
+      std::string problem;
+      if (!blobs_.put(file.sha256, *bytes, &problem)) {
+        log_.write(QUERN_LOG_WARN, "fetch", "cannot keep ", id, "/", file.path, ": ", problem);
+      }
+    }
+    digests[file.path] = file.sha256;
+    files[file.path] = std::move(*bytes);
+  }
+  if (lock != nullptr && lock->pins_bytes()) require_locked(*lock, digests);
+  std::string problem;
+  const bool kept = blobs_.put(digest, found.manifest, &problem) &&
+                    (found.signatures.empty() || blobs_.keep_signatures(id, digest, found.signatures, &problem)) &&
+                    blobs_.set_ref(id, manifest.version, digest, &problem);
+  if (!kept) log_.write(QUERN_LOG_WARN, "fetch", "cannot keep ", id, ": ", problem);
+
+  resolved.pin.id = id;
+  resolved.pin.version = manifest.version;
+  resolved.pin.commit = found.commit;
+  resolved.pin.registry = found.registry.empty() && lock != nullptr ? lock->registry : found.registry;
+  resolved.pin.build = manifest.build;
+  resolved.pin.manifest = digest;
+  resolved.pin.size = static_cast<int64_t>(found.manifest.size());
+  resolved.pin.files = std::move(digests);
+  resolved.package = make_package(found.manifest, origin, std::move(files));
+  return resolved;
+}
+
+ResolvedPackage Resolver::resolve(const LockedKernel &kernel, const ResolveRules &rules) {
+  std::optional<std::string> manifest;
+  if (kernel.pins_bytes()) manifest = blobs_.read(kernel.manifest, kMaxManifestBytes);
+  if (!manifest) {
+    if (rules.offline) {
+      fail(QUERN_OFFLINE, kernel.id,
+           " is locked and not in the cache, and the network is forbidden; run quern prefetch ",
+           "--lock where it is not");
+    }
+    return install(kernel.id, registry_of(kernel).pinned(kernel), &kernel);
+  }
+  FoundRelease found;
+  found.manifest = std::move(*manifest);
+  if (rules.offline) {
+    found.source = std::make_unique<NoSource>();
+  } else {
+    found.source = std::make_unique<PinnedSource>([&]() -> RegistryClient & { return registry_of(kernel); }, kernel);
+  }
+  return install(kernel.id, std::move(found), &kernel);
+}
+
+// What the version was when it was last resolved.
+ResolvedPackage Resolver::resolve_remembered(const PackageRequest &request) {
+  const std::string digest =
+      request.digest.empty() ? blobs_.ref(request.id, request.version).value_or("") : request.digest;
+  std::optional<std::string> manifest;
+  if (!digest.empty()) manifest = blobs_.read(digest, kMaxManifestBytes);
+  if (!manifest) {
+    fail(QUERN_OFFLINE, request.text(), " is not in the cache and the network is forbidden; run quern prefetch ",
+         request.text(), " where it is not");
+  }
+  FoundRelease found;
+  found.manifest = std::move(*manifest);
+  found.source = std::make_unique<NoSource>();
+  return install(request.id, std::move(found), nullptr);
+}
+
+ResolvedPackage Resolver::resolve(const PackageRequest &request, const LockFile *lock, const ResolveRules &rules) {
+  const LockedKernel *locked = nullptr;
+  for (size_t i = 0; lock != nullptr && i < lock->kernels.size() && locked == nullptr; ++i) {
+    const LockedKernel &kernel = lock->kernels[i];
+    const bool same = request.digest.empty() ? kernel.version == request.version : kernel.manifest == request.digest;
+    if (kernel.id == request.id && same) locked = &kernel;
+  }
+  if (locked != nullptr) return resolve(*locked, rules);
+  if (rules.locked) {
+    fail(QUERN_LOCK_MISMATCH, request.text(),
+         " is not in the lock file, and only what it names may be used; run quern ", "lock ", request.text());
+  }
+  if (rules.offline) return resolve_remembered(request);
+  std::string reasons;
+  for (const auto &registry : registries_) {
+    std::string reason;
+    if (std::optional<FoundRelease> found = registry->find(request, reason)) {
+      return install(request.id, std::move(*found), nullptr);
+    }
+    reasons += (reasons.empty() ? "" : "; ") + reason;
+  }
+  if (registries_.empty()) reasons = "config.json names no registry";
+  fail(QUERN_NOT_FOUND, "nobody has ", request.text(), ": ", reasons);
+}
+
+}  // namespace quern
