@@ -113,11 +113,21 @@ CacheIndex::Opened CacheIndex::prepare() {
     const int code = sqlite3_errcode(database_) & 0xff;
     return code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? Opened::kDamaged : Opened::kNo;
   };
-  const int64_t version = number("PRAGMA user_version");
-  if (version < 0) return failure();
-  const int64_t application = number("PRAGMA application_id");
-  const int64_t tables = number("SELECT count(*) FROM sqlite_schema WHERE type = 'table'");
-  if (tables < 0) return failure();
+  // In one transaction: between two of these another process may create it.
+  execute("BEGIN");
+  int64_t found[3];
+  const char *const questions[] = {"PRAGMA user_version", "PRAGMA application_id",
+                                   "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"};
+  for (int i = 0; i < 3; ++i) {
+    found[i] = number(questions[i]);
+    if (found[i] < 0 && i != 1) {  // an application id may be any number
+      const Opened result = failure();
+      execute("ROLLBACK");
+      return result;
+    }
+  }
+  execute("COMMIT");
+  const auto [version, application, tables] = found;
   if (application != kApplication && (application != 0 || version != 0 || tables != 0)) return Opened::kDamaged;
   if (version > kMostVersions) return Opened::kDamaged;
   if (version > kVersion) read_only_ = true;  // whatever a newer Quern has written is not to be touched
