@@ -56,6 +56,7 @@ int scale() {
 CompileUnit unit_of(int key) {
   const std::string source = text("key ", key);
   CompileUnit unit;
+  unit.built_in = true;  // the cache is what is tried: the compiler stands in, in this process
   unit.source = std::make_shared<UnitSource>(UnitSource{"kernel.cu", source, {}, hex(sha256(as_bytes(source)))});
   unit.target = parse_target("compute_80");
   unit.options = {"--gpu-architecture=compute_80"};
