@@ -1,8 +1,10 @@
 #include "registry/cache_entry.hpp"
 
+#include <concepts>
 #include <cstring>
+#include <utility>
 
-#include "runtime/base/json.hpp"
+#include "registry/flat_json.hpp"
 #include "runtime/base/sha256.hpp"
 
 namespace quern {
@@ -41,6 +43,39 @@ struct Reader {
   }
 };
 
+// The header's keys, for reading and for writing.
+template <typename Entry, typename Visit>
+void each_field(Entry &entry, const Visit &visit) {
+  visit("request", entry.request);
+  visit("nvrtc", entry.nvrtc);
+  visit("kernel", entry.kernel);
+  visit("digest", entry.digest);
+  visit("target", entry.target);
+  visit("types", entry.types);
+  visit("entry", entry.entry);
+  visit("created", entry.created);
+  visit("compile_ms", entry.compile_ms);
+  visit("registers", entry.registers);
+  visit("spill_bytes", entry.spill_bytes);
+  visit("shared_bytes", entry.shared_bytes);
+}
+
+using FlatValue = FlatJson::mapped_type;
+
+bool take(const FlatValue &from, std::string &into) {
+  const std::string *text = std::get_if<std::string>(&from);
+  if (text != nullptr) into = *text;
+  return text != nullptr;
+}
+
+template <std::integral Integer>
+bool take(const FlatValue &from, Integer &into) {
+  const int64_t *number = std::get_if<int64_t>(&from);
+  if (number == nullptr || !std::in_range<Integer>(*number)) return false;
+  into = static_cast<Integer>(*number);
+  return true;
+}
+
 }  // namespace
 
 std::string entry_file_name(const std::string &request, const std::string &nvrtc) {
@@ -48,20 +83,9 @@ std::string entry_file_name(const std::string &request, const std::string &nvrtc
 }
 
 std::vector<uint8_t> encode_entry(const CacheEntry &entry) {
-  const std::string header = Json{
-      {"request", entry.request},
-      {"nvrtc", entry.nvrtc},
-      {"kernel", entry.kernel},
-      {"digest", entry.digest},
-      {"target", entry.target},
-      {"types", entry.types},
-      {"entry", entry.entry},
-      {"created", entry.created},
-      {"compile_ms", entry.compile_ms},
-      {"registers", entry.registers},
-      {"spill_bytes", entry.spill_bytes},
-      {"shared_bytes",
-       entry.shared_bytes}}.dump();
+  FlatJson fields;
+  each_field(entry, [&](const char *key, const auto &value) { fields[key] = value; });
+  const std::string header = write_flat_json(fields);
   std::vector<uint8_t> out(kMagic, kMagic + sizeof kMagic);
   append_number(out, kFormat, 4);
   append_number(out, header.size(), 4);
@@ -84,31 +108,17 @@ std::optional<CacheEntry> decode_entry(std::span<const uint8_t> bytes) {
   const auto header = reader.take(reader.number(4));
   const auto code = reader.take(reader.number(8));
   if (!reader.good || !reader.rest.empty()) return std::nullopt;
-  try {
-    const Json json = Json::parse(header.begin(), header.end());
-    const auto number = [&](const char *key) {
-      return static_cast<int>(as_integer(json.at(key), key, INT32_MIN, INT32_MAX));
-    };
-    CacheEntry entry;
-    entry.request = json.at("request").get<std::string>();
-    entry.nvrtc = json.at("nvrtc").get<std::string>();
-    entry.kernel = json.at("kernel").get<std::string>();
-    entry.digest = json.at("digest").get<std::string>();
-    entry.target = json.at("target").get<std::string>();
-    entry.types = json.at("types").get<std::string>();
-    entry.entry = json.at("entry").get<std::string>();
-    entry.created = as_integer(json.at("created"), "created", INT64_MIN, INT64_MAX);
-    entry.compile_ms = number("compile_ms");
-    entry.registers = number("registers");
-    entry.spill_bytes = number("spill_bytes");
-    entry.shared_bytes = number("shared_bytes");
-    entry.code.assign(code.begin(), code.end());
-    return entry;
-  } catch (const Json::exception &) {  // hashed right, but by a stranger
-    return std::nullopt;
-  } catch (const Error &) {
-    return std::nullopt;
-  }
+  const auto fields = read_flat_json({reinterpret_cast<const char *>(header.data()), header.size()});
+  if (!fields) return std::nullopt;  // hashed right, but by a stranger
+  CacheEntry entry;
+  bool whole = true;
+  each_field(entry, [&](const char *key, auto &value) {
+    const auto found = fields->find(key);
+    whole = whole && found != fields->end() && take(found->second, value);
+  });
+  if (!whole) return std::nullopt;
+  entry.code.assign(code.begin(), code.end());
+  return entry;
 }
 
 }  // namespace quern

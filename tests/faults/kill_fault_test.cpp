@@ -124,7 +124,7 @@ TEST(KillFault, EachCallMayFailOnce) {
 
 TEST(KillFault, MemoryMayRunOutAnywhere) {
   int calls = 0;
-  for (int n = 1;; n += scale() == 1 ? 1 + n / 10 : 1) {
+  for (int n = 1;; n += scale() == 1 ? 7 : 1) {
     const TemporaryDirectory directory;
     const CacheSettings settings = settings_of(directory / "cache");
     Progress *progress = shared_memory<Progress>();
