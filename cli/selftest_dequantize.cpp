@@ -10,7 +10,6 @@
 #include "cli/float_format.hpp"
 #include "cli/global_options.hpp"
 #include "cli/guarded_memory.hpp"
-#include "cli/interrupt.hpp"
 #include "cli/selftest_subject.hpp"
 
 namespace quern::cli {
@@ -171,28 +170,7 @@ std::vector<Case> make_cases(const TestBench &bench, const Subject &subject) {
 }  // namespace
 
 Outcome test_dequantize(const TestBench &bench, const Subject &subject) {
-  Outcome outcome;
-  std::string first_refusal;
-  for (const Case &test : make_cases(bench, subject)) {
-    check_interrupt();
-    bench.progress.move(text(subject.kernel, " ", subject.target, ": ", test.text()));
-    std::string refused, wrong;
-    try {
-      wrong = run_case(bench, subject, test, refused);
-    } catch (const host::StatusError &error) {
-      (error.status() == QUERN_UNSUPPORTED ? refused : wrong) = error.what();
-    }
-    if (!refused.empty()) {
-      if (first_refusal.empty()) first_refusal = refused;
-      continue;
-    }
-    ++outcome.cases;
-    if (wrong.empty()) continue;
-    outcome.failure = test.text() + ": " + wrong;
-    return outcome;
-  }
-  if (outcome.cases == 0) outcome.refused = first_refusal;
-  return outcome;
+  return run_cases(bench, subject, make_cases(bench, subject), run_case);
 }
 
 }  // namespace quern::cli

@@ -9,6 +9,8 @@
 
 #include <quern/quern.hpp>
 
+#include "cli/failure.hpp"
+#include "cli/interrupt.hpp"
 #include "cli/progress.hpp"
 
 namespace quern::cli {
@@ -79,6 +81,34 @@ Served served_sizes(const host::Device &device, const Desc &desc, const Subject 
     }
   });
   return served;
+}
+
+// Every case until one is wrong. `run` gives "" or what is wrong, and says in its last argument why the kernel does not
+// take the case, if it does not.
+template <typename Case, typename Run>
+Outcome run_cases(const TestBench &bench, const Subject &subject, const std::vector<Case> &cases, const Run &run_case) {
+  Outcome outcome;
+  std::string first_refusal;
+  for (const Case &test : cases) {
+    check_interrupt();
+    bench.progress.move(text(subject.kernel, " ", subject.target, ": ", test.text()));
+    std::string refused, wrong;
+    try {
+      wrong = run_case(bench, subject, test, refused);
+    } catch (const host::StatusError &error) {
+      (error.status() == QUERN_UNSUPPORTED ? refused : wrong) = error.what();
+    }
+    if (!refused.empty()) {
+      if (first_refusal.empty()) first_refusal = refused;
+      continue;
+    }
+    ++outcome.cases;
+    if (wrong.empty()) continue;
+    outcome.failure = test.text() + ": " + wrong;
+    return outcome;
+  }
+  if (outcome.cases == 0) outcome.refused = first_refusal;
+  return outcome;
 }
 
 Outcome test_gemm(const TestBench &bench, const Subject &subject);

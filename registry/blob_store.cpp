@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "registry/signature.hpp"
 #include "runtime/base/json.hpp"
 #include "runtime/base/sha256.hpp"
 
@@ -50,8 +51,6 @@ bool cannot_write(const Cache &cache, std::string *problem) {
   return true;
 }
 
-constexpr size_t kMaxSignatureFile = 4096;
-
 std::string signatures_path(const std::string &id, const std::string &manifest) {
   const std::string version_1 = ref_path(id, 1);  // checks the id
   if (!is_hex_digest(manifest)) fail(QUERN_INVALID_ARGUMENT, "'", manifest, "' is no SHA-256; write 64 hex digits");
@@ -96,9 +95,13 @@ bool BlobStore::put(const std::string &sha256, std::string_view bytes, std::stri
     fail(QUERN_CORRUPT, "the bytes for ", sha256, " have the digest ", found, "; fetch them anew");
   }
   if (read(sha256, bytes.size())) return true;
+  return keep(blob_path(sha256), bytes, problem, kReadOnlyFile);
+}
+
+bool BlobStore::keep(const std::string &path, std::string_view bytes, std::string *problem, unsigned mode) {
   if (cannot_write(cache_, problem)) return false;
   try {
-    cache_.writable()->publish(blob_path(sha256), as_bytes(bytes), kReadOnlyFile);
+    cache_.writable()->publish(path, as_bytes(bytes), mode);
     return true;
   } catch (const Error &error) {
     if (problem != nullptr) *problem = error.what();
@@ -118,19 +121,12 @@ bool BlobStore::set_ref(const std::string &id, int version, const std::string &m
   const std::string path = ref_path(id, version);
   if (!is_hex_digest(manifest)) fail(QUERN_INVALID_ARGUMENT, "'", manifest, "' is no SHA-256; write 64 hex digits");
   if (ref(id, version) == manifest) return true;
-  if (cannot_write(cache_, problem)) return false;
-  try {
-    cache_.writable()->publish(path, as_bytes(manifest + "\n"));
-    return true;
-  } catch (const Error &error) {
-    if (problem != nullptr) *problem = error.what();
-    return false;
-  }
+  return keep(path, manifest + "\n", problem);
 }
 
 std::optional<std::string> BlobStore::signatures(const std::string &id, const std::string &manifest) {
   for (const Directory *layer : cache_.layers()) {
-    if (auto found = layer->read_text(signatures_path(id, manifest), kMaxSignatureFile)) return found;
+    if (auto found = layer->read_text(signatures_path(id, manifest), kMaxSignatureBytes)) return found;
   }
   return std::nullopt;
 }
@@ -138,14 +134,7 @@ std::optional<std::string> BlobStore::signatures(const std::string &id, const st
 bool BlobStore::keep_signatures(const std::string &id, const std::string &manifest, std::string_view signatures,
                                 std::string *problem) {
   if (this->signatures(id, manifest) == signatures) return true;
-  if (cannot_write(cache_, problem)) return false;
-  try {
-    cache_.writable()->publish(signatures_path(id, manifest), as_bytes(signatures));
-    return true;
-  } catch (const Error &error) {
-    if (problem != nullptr) *problem = error.what();
-    return false;
-  }
+  return keep(signatures_path(id, manifest), signatures, problem);
 }
 
 std::vector<Ref> BlobStore::refs() {

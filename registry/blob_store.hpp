@@ -51,6 +51,8 @@ class BlobStore {
   std::vector<CachedPackage> packages();
 
  private:
+  bool keep(const std::string &path, std::string_view bytes, std::string *problem, unsigned mode = 0600);
+
   Cache &cache_;
 };
 

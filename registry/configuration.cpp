@@ -1,23 +1,18 @@
 #include "registry/configuration.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <iterator>
 #include <set>
-#include <span>
 
 #include "registry/operator_file.hpp"
 #include "registry/strict_document.hpp"
+#include "runtime/base/quantity.hpp"
 
 namespace quern {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Unit {
-  std::string_view suffix;
-  int64_t factor;
-};
 constexpr Unit kByteUnits[] = {{"", 1},
                                {"B", 1},
                                {"kB", 1000},
@@ -29,20 +24,6 @@ constexpr Unit kByteUnits[] = {{"", 1},
                                {"GiB", 1 << 30},
                                {"TiB", INT64_C(1) << 40}};
 constexpr Unit kAgeUnits[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}};
-
-std::optional<int64_t> parse_quantity(std::string_view text, std::span<const Unit> units) {
-  if (text.empty() || text[0] < '0' || text[0] > '9') return std::nullopt;
-  int64_t number = 0, product = 0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc()) return std::nullopt;
-  const std::string_view suffix = text.substr(static_cast<size_t>(rest - text.data()));
-  for (const Unit &unit : units) {
-    if (unit.suffix != suffix) continue;
-    if (__builtin_mul_overflow(number, unit.factor, &product)) return std::nullopt;
-    return product;
-  }
-  return std::nullopt;
-}
 
 // It names a folder of the cache too.
 bool is_registry_name(const std::string &name) {

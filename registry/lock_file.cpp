@@ -130,6 +130,13 @@ const LockedKernel *LockFile::find(const std::string &id, int version) const {
   return nullptr;
 }
 
+const LockedKernel *LockFile::find_manifest(const std::string &id, const std::string &digest) const {
+  for (const LockedKernel &kernel : kernels) {
+    if (kernel.id == id && kernel.manifest == digest) return &kernel;
+  }
+  return nullptr;
+}
+
 LockFile parse_lock_file(std::string_view document, const std::string &what) {
   LockFile file;
   try {

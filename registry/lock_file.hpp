@@ -32,6 +32,7 @@ struct LockFile {
 
   // The kernel locked for this id and version, or null.
   const LockedKernel *find(const std::string &id, int version) const;
+  const LockedKernel *find_manifest(const std::string &id, const std::string &digest) const;
 };
 
 inline constexpr size_t kMaxLockBytes = 8 << 20;

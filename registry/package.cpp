@@ -80,14 +80,14 @@ std::shared_ptr<const UnitSource> resolve_unit(const Package &package, const std
   return unit;
 }
 
-std::shared_ptr<Package> assemble(const std::string &document, std::string origin, const ReadFile &read) {
+std::shared_ptr<Package> assemble(Manifest manifest, std::string origin, const ReadFile &read) {
   auto package = std::make_shared<Package>();
   package->origin = std::move(origin);
   const std::string what = package->origin + "/kernel.json";
-  package->manifest = parse_manifest(document, what);
+  package->manifest = std::move(manifest);
   FieldHash hash;
   hash.add("quern package 1");
-  hash.add(document);
+  hash.add(package->manifest.text);
   for (const ManifestFile &file : package->manifest.files) {
     std::optional<std::string> content = read(file.path);
     if (!content)
@@ -114,12 +114,14 @@ std::shared_ptr<Package> assemble(const std::string &document, std::string origi
 std::shared_ptr<const Package> load_package(const std::filesystem::path &directory) {
   const std::optional<std::string> document = read_text(directory / "kernel.json", kMaxFile);
   if (!document) fail(QUERN_NOT_FOUND, directory.string(), " holds no readable kernel.json; name a kernel package");
-  return assemble(*document, directory.string(), [&](const std::string &path) { return read_own(directory, path); });
+  Manifest manifest = parse_manifest(*document, directory.string() + "/kernel.json");
+  return assemble(std::move(manifest), directory.string(),
+                  [&](const std::string &path) { return read_own(directory, path); });
 }
 
-std::shared_ptr<const Package> make_package(const std::string &document, std::string origin,
+std::shared_ptr<const Package> make_package(Manifest manifest, std::string origin,
                                             const std::map<std::string, std::string> &files) {
-  return assemble(document, std::move(origin), [&](const std::string &path) -> std::optional<std::string> {
+  return assemble(std::move(manifest), std::move(origin), [&](const std::string &path) -> std::optional<std::string> {
     const auto found = files.find(path);
     if (found == files.end()) return std::nullopt;
     return found->second;
@@ -132,12 +134,12 @@ std::vector<std::shared_ptr<const Package>> builtin_packages() {
   for (const BuiltinFile &file : builtin_files()) {
     if (!file.path.ends_with(kManifest)) continue;
     const std::string folder(file.path.substr(0, file.path.size() - kManifest.size()));
-    auto package =
-        assemble(std::string(file.content), "built-in", [&](const std::string &path) -> std::optional<std::string> {
-          const BuiltinFile *found = find_builtin(folder + "/" + path);
-          if (found == nullptr) return std::nullopt;
-          return std::string(found->content);
-        });
+    auto package = assemble(parse_manifest(file.content, "built-in/kernel.json"), "built-in",
+                            [&](const std::string &path) -> std::optional<std::string> {
+                              const BuiltinFile *found = find_builtin(folder + "/" + path);
+                              if (found == nullptr) return std::nullopt;
+                              return std::string(found->content);
+                            });
     package->built_in = true;
     packages.push_back(std::move(package));
   }

@@ -36,7 +36,7 @@ struct Package {
 std::shared_ptr<const Package> load_package(const std::filesystem::path &directory);
 
 // From bytes at hand; a file that the manifest lists and `files` lacks is QUERN_BAD_MANIFEST.
-std::shared_ptr<const Package> make_package(const std::string &document, std::string origin,
+std::shared_ptr<const Package> make_package(Manifest manifest, std::string origin,
                                             const std::map<std::string, std::string> &files);
 
 // Those embedded in the library.

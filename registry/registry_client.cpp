@@ -1,14 +1,11 @@
 #include "registry/registry_client.hpp"
 
 #include <algorithm>
-#include <map>
 
 #include "registry/hugging_face_source.hpp"
-#include "registry/published_package.hpp"
 #include "registry/registry_metadata.hpp"
 #include "registry/static_source.hpp"
 #include "runtime/base/error.hpp"
-#include "runtime/base/sha256.hpp"
 
 namespace quern {
 namespace {
@@ -45,16 +42,17 @@ class StaticClient final : public RegistryClient {
       found.signatures = source->blob(release.signatures.sha256, static_cast<size_t>(release.signatures.size));
     }
     found.build = release.build;
-    found.source = std::move(source);
+    found.fetch = from(source);
     return found;
   }
 
   FoundRelease pinned(const LockedKernel &kernel) override {
     FoundRelease found;
     found.registry = name();
-    found.source = make_source();
-    found.manifest = found.source->blob(kernel.manifest, static_cast<size_t>(kernel.size));
+    const auto source = make_source();
+    found.manifest = source->blob(kernel.manifest, static_cast<size_t>(kernel.size));
     found.build = kernel.build;
+    found.fetch = from(source);
     return found;
   }
 
@@ -67,8 +65,11 @@ class StaticClient final : public RegistryClient {
   }
 
  private:
-  std::unique_ptr<StaticSource> make_source() const {
-    return std::make_unique<StaticSource>(
+  static std::function<std::string(const ManifestFile &)> from(std::shared_ptr<StaticSource> source) {
+    return [source](const ManifestFile &file) { return source->blob(file.sha256, static_cast<size_t>(file.size)); };
+  }
+  std::shared_ptr<StaticSource> make_source() const {
+    return std::make_shared<StaticSource>(
         access_.client,
         StaticRegistry{configuration_.name, configuration_.url, configuration_.mirrors, configuration_.token_file},
         access_.progress);
@@ -114,34 +115,16 @@ class HuggingFaceClient final : public RegistryClient {
     return std::make_shared<HuggingFaceRepository>(access_.client, access_.hugging_face, id, access_.progress);
   }
 
-  // Finds files by the manifest, which is read only when the first is asked for: by then it has been judged.
-  class Files final : public PackageSource {
-   public:
-    Files(std::shared_ptr<HuggingFaceRepository> repository, std::string commit, std::string manifest)
-        : repository_(std::move(repository)), commit_(std::move(commit)), manifest_(std::move(manifest)) {}
-    std::string name() const override { return "hf://" + repository_->id(); }
-    std::optional<std::string> metadata(const std::string &, size_t) override { return std::nullopt; }
-    std::string blob(const std::string &sha256, size_t size) override {
-      const Manifest parsed = parse_published_manifest(manifest_, name() + "/quern/kernel.json");
-      for (const ManifestFile &file : parsed.files) {
-        if (file.sha256 == sha256) return repository_->file(commit_, file.path, sha256, size);
-      }
-      fail(QUERN_CORRUPT, name(), " has no file with sha256 ", sha256, "; its kernel.json names others");
-    }
-
-   private:
-    std::shared_ptr<HuggingFaceRepository> repository_;
-    std::string commit_, manifest_;
-  };
-
   FoundRelease at(const std::shared_ptr<HuggingFaceRepository> &repository, const std::string &revision) const {
     HuggingFaceRelease release = repository->release(revision);
     FoundRelease found;
     found.registry = name_;
     found.commit = release.commit;
     found.signatures = release.signature.value_or("");
-    found.source = std::make_unique<Files>(repository, release.commit, release.manifest);
     found.manifest = std::move(release.manifest);
+    found.fetch = [repository, commit = found.commit](const ManifestFile &file) {
+      return repository->file(commit, file.path, file.sha256, static_cast<size_t>(file.size));
+    };
     return found;
   }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,8 +12,8 @@
 #include "registry/download.hpp"
 #include "registry/hugging_face_settings.hpp"
 #include "registry/lock_file.hpp"
+#include "registry/manifest.hpp"
 #include "registry/package_request.hpp"
-#include "registry/package_source.hpp"
 
 namespace quern {
 
@@ -24,8 +25,8 @@ struct FoundRelease {
   std::string commit;      // of a Hugging Face repository
   std::string revoked;     // why it serves nobody; "" if it does
   int build = 0;           // 0: as the manifest says
-  // For the files, once the manifest that names them has been judged and read.
-  std::unique_ptr<PackageSource> source;
+  // A file's bytes, asked for once the manifest that names it has been judged and read, and only if the cache lacks it.
+  std::function<std::string(const ManifestFile &)> fetch;
 };
 
 class RegistryClient {

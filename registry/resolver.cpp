@@ -1,6 +1,5 @@
 #include "registry/resolver.hpp"
 
-#include <functional>
 #include <map>
 
 #include "registry/published_package.hpp"
@@ -12,33 +11,11 @@ namespace {
 
 constexpr size_t kMaxManifestBytes = 256 << 10;
 
-// A source that has nothing, for packages that must be in the cache.
-struct NoSource final : PackageSource {
-  std::string name() const override { return "the cache"; }
-  std::optional<std::string> metadata(const std::string &, size_t) override { return std::nullopt; }
-  std::string blob(const std::string &sha256, size_t) override {
-    fail(QUERN_OFFLINE, "the cache lacks the file with sha256 ", sha256,
-         " and the network is forbidden; run quern prefetch where it is not");
-  }
-};
-
-// Where a locked package's files are, asked only for those that the cache lacks.
-class PinnedSource final : public PackageSource {
- public:
-  PinnedSource(std::function<RegistryClient &()> registry, const LockedKernel &kernel)
-      : registry_(std::move(registry)), kernel_(kernel) {}
-  std::string name() const override { return kernel_.registry; }
-  std::optional<std::string> metadata(const std::string &, size_t) override { return std::nullopt; }
-  std::string blob(const std::string &sha256, size_t size) override {
-    if (source_ == nullptr) source_ = registry_().pinned(kernel_).source;
-    return source_->blob(sha256, size);
-  }
-
- private:
-  std::function<RegistryClient &()> registry_;
-  const LockedKernel &kernel_;
-  std::unique_ptr<PackageSource> source_;
-};
+// For packages that must be in the cache.
+std::string not_cached(const ManifestFile &file) {
+  fail(QUERN_OFFLINE, "the cache lacks the file with sha256 ", file.sha256,
+       " and the network is forbidden; run quern prefetch where it is not");
+}
 
 }  // namespace
 
@@ -72,7 +49,7 @@ ResolvedPackage Resolver::install(const std::string &id, FoundRelease found, con
   if (resolved.verdict.trust == Trust::kRefused) fail(QUERN_UNTRUSTED, resolved.verdict.reason);
 
   const std::string origin = text(found.registry.empty() ? "the cache" : "registry " + found.registry, ": ", id);
-  const Manifest manifest = parse_published_manifest(found.manifest, origin + "/kernel.json");
+  Manifest manifest = parse_published_manifest(found.manifest, origin + "/kernel.json");
   if (manifest.id != id || (lock != nullptr && lock->version != 0 && manifest.version != lock->version)) {
     fail(QUERN_UNTRUSTED, origin, " is ", manifest.id, " version ", manifest.version, ", not what was asked for");
   }
@@ -80,7 +57,7 @@ ResolvedPackage Resolver::install(const std::string &id, FoundRelease found, con
   for (const ManifestFile &file : manifest.files) {
     std::optional<std::string> bytes = blobs_.read(file.sha256);
     if (!bytes) {
-      bytes = found.source->blob(file.sha256, static_cast<size_t>(file.size));
+      bytes = found.fetch(file);
       resolved.fetched = true;
       std::string problem;
       if (!blobs_.put(file.sha256, *bytes, &problem)) {
@@ -105,7 +82,7 @@ ResolvedPackage Resolver::install(const std::string &id, FoundRelease found, con
   resolved.pin.manifest = digest;
   resolved.pin.size = static_cast<int64_t>(found.manifest.size());
   resolved.pin.files = std::move(digests);
-  resolved.package = make_package(found.manifest, origin, std::move(files));
+  resolved.package = make_package(std::move(manifest), origin, std::move(files));
   return resolved;
 }
 
@@ -123,9 +100,12 @@ ResolvedPackage Resolver::resolve(const LockedKernel &kernel, const ResolveRules
   FoundRelease found;
   found.manifest = std::move(*manifest);
   if (rules.offline) {
-    found.source = std::make_unique<NoSource>();
+    found.fetch = not_cached;
   } else {
-    found.source = std::make_unique<PinnedSource>([&]() -> RegistryClient & { return registry_of(kernel); }, kernel);
+    found.fetch = [this, &kernel, source = FoundRelease()](const ManifestFile &file) mutable {
+      if (!source.fetch) source = registry_of(kernel).pinned(kernel);  // once, and only if something is missing
+      return source.fetch(file);
+    };
   }
   return install(kernel.id, std::move(found), &kernel);
 }
@@ -142,18 +122,16 @@ ResolvedPackage Resolver::resolve_remembered(const PackageRequest &request) {
   }
   FoundRelease found;
   found.manifest = std::move(*manifest);
-  found.source = std::make_unique<NoSource>();
+  found.fetch = not_cached;
   return install(request.id, std::move(found), nullptr);
 }
 
 ResolvedPackage Resolver::resolve(const PackageRequest &request, const LockFile *lock, const ResolveRules &rules) {
-  const LockedKernel *locked = nullptr;
-  for (size_t i = 0; lock != nullptr && i < lock->kernels.size() && locked == nullptr; ++i) {
-    const LockedKernel &kernel = lock->kernels[i];
-    const bool same = request.digest.empty() ? kernel.version == request.version : kernel.manifest == request.digest;
-    if (kernel.id == request.id && same) locked = &kernel;
+  if (lock != nullptr) {
+    const LockedKernel *locked = request.digest.empty() ? lock->find(request.id, request.version)
+                                                        : lock->find_manifest(request.id, request.digest);
+    if (locked != nullptr) return resolve(*locked, rules);
   }
-  if (locked != nullptr) return resolve(*locked, rules);
   if (rules.locked) {
     fail(QUERN_LOCK_MISMATCH, request.text(),
          " is not in the lock file, and only what it names may be used; run quern ", "lock ", request.text());

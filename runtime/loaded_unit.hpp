@@ -16,6 +16,15 @@ struct LoadedUnit {
 LoadedUnit load_unit(Device &device, const Variant &variant, const Target &target,
                      const std::function<CompileUnit(const Target &)> &unit_for, const KernelStore::Code *code);
 
+// The unit's code, for kernels whose facts are wanted too; then to be given to load_unit(), so that nothing is compiled
+// or read twice.
+struct UnitCode {
+  KernelStore::Code code;
+  Target target;
+};
+UnitCode obtain_code(Device &device, const Variant &variant, const Target &target,
+                     const std::function<CompileUnit(const Target &)> &unit_for);
+
 // The target that a descriptor names, checked against the device; its own for "".
 Target choose_target(const Device &device, const std::string &asked);
 

@@ -1,11 +1,9 @@
 #include "runtime/base/environment.hpp"
 
-#include <charconv>
 #include <cstdlib>
-#include <map>
-#include <optional>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/quantity.hpp"
 
 namespace quern {
 namespace {
@@ -15,17 +13,17 @@ std::string variable(const char *name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
-// A number and one of these units. Nothing if it is neither, or too large.
-std::optional<int64_t> parse_quantity(const std::string &value, const std::map<std::string, int64_t> &units) {
-  int64_t number = 0;
-  const char *end = value.data() + value.size();
-  const auto [rest, error] = std::from_chars(value.data(), end, number);
-  const auto unit = units.find(std::string(rest, end));
-  if (error != std::errc() || number < 0 || unit == units.end() || number > INT64_MAX / unit->second) {
-    return std::nullopt;
-  }
-  return number * unit->second;
-}
+constexpr Unit kSizes[] = {{"", 1},
+                           {"B", 1},
+                           {"KiB", INT64_C(1) << 10},
+                           {"MiB", INT64_C(1) << 20},
+                           {"GiB", INT64_C(1) << 30},
+                           {"TiB", INT64_C(1) << 40},
+                           {"KB", 1000},
+                           {"MB", 1000000},
+                           {"GB", 1000000000},
+                           {"TB", 1000000000000}};
+constexpr Unit kAges[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 7 * 86400}};
 
 }  // namespace
 
@@ -79,26 +77,13 @@ bool parse_bool(const char *variable, const std::string &value) {
 }
 
 int64_t parse_size(const char *variable, const std::string &value) {
-  constexpr int64_t kKi = 1024, kK = 1000;
-  static const std::map<std::string, int64_t> units = {{"", 1},
-                                                       {"B", 1},
-                                                       {"KiB", kKi},
-                                                       {"MiB", kKi * kKi},
-                                                       {"GiB", kKi * kKi * kKi},
-                                                       {"TiB", kKi * kKi * kKi * kKi},
-                                                       {"KB", kK},
-                                                       {"MB", kK * kK},
-                                                       {"GB", kK * kK * kK},
-                                                       {"TB", kK * kK * kK * kK}};
-  const std::optional<int64_t> bytes = parse_quantity(value, units);
+  const std::optional<int64_t> bytes = parse_quantity(value, kSizes);
   if (!bytes) fail(QUERN_INVALID_ARGUMENT, variable, " is \"", value, "\"; write it like 2GiB or 500MB");
   return *bytes;
 }
 
 int64_t parse_age(const char *variable, const std::string &value) {
-  static const std::map<std::string, int64_t> units = {{"", 1},     {"s", 1},     {"m", 60},
-                                                       {"h", 3600}, {"d", 86400}, {"w", 7 * 86400}};
-  const std::optional<int64_t> seconds = parse_quantity(value, units);
+  const std::optional<int64_t> seconds = parse_quantity(value, kAges);
   if (!seconds) fail(QUERN_INVALID_ARGUMENT, variable, " is \"", value, "\"; write it like 90d or 12h");
   return *seconds;
 }

@@ -3,9 +3,14 @@
 import hashlib
 import json
 import os
+import random
 import socket
 import subprocess
 import time
+
+# Printed by each test, so that a failure can be had again.
+SEED = random.randrange(1 << 32)
+chance = random.Random(SEED)
 
 CORRUPT, NETWORK, OFFLINE, CANCELLED, INVALID, NOT_FOUND, IO = 41, 42, 43, 45, 10, 32, 40
 
@@ -31,6 +36,10 @@ def expect(result, status, *words):
     assert result["status"] == status, result
     for word in words:
         assert word in result["message"], (word, result)
+
+
+def some_bytes(size):
+    return chance.randbytes(size)
 
 
 def black_hole():

@@ -5,7 +5,6 @@
 """
 
 import pathlib
-import random
 import sys
 import tempfile
 import time
@@ -14,15 +13,9 @@ HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "servers"))
 
 from lying_server import LyingServer, answer, cut, head, missing, redirect, with_ranges  # noqa: E402
-from fetch_probe import CANCELLED, CORRUPT, INVALID, IO, NETWORK, OFFLINE, Probe, black_hole, blob_path, expect  # noqa: E402
+from fetch_probe import CANCELLED, CORRUPT, INVALID, IO, NETWORK, OFFLINE, Probe, black_hole, blob_path, chance, expect, some_bytes, SEED  # noqa: E402
 
 program = None
-SEED = random.randrange(1 << 32)
-chance = random.Random(SEED)
-
-
-def some_bytes(size):
-    return chance.randbytes(size)
 
 
 def redirects(_):
