@@ -20,9 +20,10 @@ struct Package {
 std::vector<Package> packages_of(const host::Hub &hub) {
   std::vector<Package> packages;
   hub.visit_kernels([&](const quern_kernel_info &info) {
-    const std::string origin = info.origin, id = info.package;
-    if (*info.refused || (!packages.empty() && packages.back().id == id)) return;
-    packages.push_back({id, info.digest, origin == "built-in" ? "builtin" : "local", info.version, 0, 0, 0});
+    const std::string id = info.package, trust = info.trust;
+    const bool at_hand = trust == "builtin" || trust == "local";  // others are told of with what the cache has
+    if (*info.refused || !at_hand || (!packages.empty() && packages.back().id == id)) return;
+    packages.push_back({id, info.digest, trust, info.version, 0, 0, 0});
   });
   hub.visit_cached_packages([&](const quern_cache_package &package) {
     packages.push_back({package.id, package.manifest, package.trust, package.version, package.files, package.size_bytes,

@@ -18,6 +18,7 @@ host::Hub open_hub(const GlobalOptions &global) {
   quern_hub_options options = QUERN_HUB_OPTIONS_INIT;
   if (!global.cache_dir.empty()) options.cache_dir = global.cache_dir.c_str();
   if (!global.kernel_path.empty()) options.kernel_path = global.kernel_path.c_str();
+  if (!global.lock_file.empty()) options.lock_file = global.lock_file.c_str();
   if (global.jit == "allow") options.jit = QUERN_JIT_ALLOW;
   if (global.jit == "forbid") options.jit = QUERN_JIT_FORBID;
   options.offline = global.offline ? 1 : 0;

@@ -9,6 +9,7 @@ namespace quern::cli {
 
 struct GlobalOptions {
   std::string cache_dir, kernel_path;  // "": the hub's own choice
+  std::string lock_file;               // likewise
   std::string jit;                     // "", "allow" or "forbid"
   bool offline = false;
   bool json = false;

@@ -99,6 +99,10 @@ void print_text(const quern_hub_info &info, const quern_device_info &device, con
   out += text("compiling    ", info.jit_allowed ? "allowed" : "forbidden", "\n");
   out += text("cache        ", or_none(info.cache_dir), " (", info.cache_state, ")\n");
   out += text("kernel path  ", or_none(info.kernel_path), "\n");
+  out += text("registries   ", info.registries, *info.config_file ? text(", ", info.config_file) : "",
+              info.offline ? ", offline" : "", "\n");
+  out += text("trust        ", info.sealed ? "sealed bundles only" : info.trust_file, "\n");
+  out += text("lock file    ", or_none(info.lock_file), "\n");
   out += text("packages     ", info.packages, " accepted, ", info.packages_refused, " refused\n");
   if (!packages.empty()) {
     Table table({"", "package", "version", ">variants", "origin"});
@@ -135,6 +139,12 @@ ExitCode run_info(const GlobalOptions &global, const InfoOptions &options) {
       {"jit_allowed", info.jit_allowed != 0},
       {"cache", {{"path", info.cache_dir}, {"state", info.cache_state}}},
       {"kernel_path", info.kernel_path},
+      {"config_file", info.config_file},
+      {"trust_file", info.trust_file},
+      {"lock_file", info.lock_file},
+      {"registries", info.registries},
+      {"offline", info.offline != 0},
+      {"sealed", info.sealed != 0},
       {"packages", Json::array()},
       {"findings", Json::array()},
   };

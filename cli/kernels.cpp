@@ -22,6 +22,8 @@ Json kernel_json(const quern_kernel_info &info) {
           {"operation", info.operation},
           {"archs", info.archs},
           {"priority", info.priority},
+          {"trust", info.trust},
+          {"signer", info.signer},
           {"refused", ""}};
 }
 
@@ -33,7 +35,7 @@ Json manifest_json(const std::string &manifest) { return Json::parse(manifest, n
 ExitCode run_kernels_list(const GlobalOptions &global) {
   const host::Hub hub = open_hub(global);
   Json kernels = Json::array();
-  Table table({"kernel", "operation", "architectures", ">priority", "version", "origin"});
+  Table table({"kernel", "operation", "architectures", ">priority", "version", "trust", "origin"});
   std::string refused;
   hub.visit_kernels([&](const quern_kernel_info &info) {
     kernels.push_back(kernel_json(info));
@@ -41,7 +43,7 @@ ExitCode run_kernels_list(const GlobalOptions &global) {
       refused += text("\nrefused: ", *info.package ? info.package : info.origin, "\n  ", info.refused, "\n");
     } else {
       table.add({text(info.package, ":", info.variant), info.operation, info.archs, text(info.priority),
-                 text(info.version, ".", info.build), info.origin});
+                 text(info.version, ".", info.build), info.trust, info.origin});
     }
   });
   if (kernels.empty()) fail(kNothingMatched, "the hub has no kernel packages; pass --kernel-path or reinstall quern");
@@ -66,6 +68,7 @@ ExitCode run_kernels_show(const GlobalOptions &global, const KernelsShowOptions 
       out = text("package   ", info.package, "\n");
       if (!*info.refused) out += text("version   ", info.version, ".", info.build, "\ndigest    ", info.digest, "\n");
       out += text("origin    ", info.origin, "\n");
+      if (!*info.refused) out += text("trust     ", info.trust, *info.signer ? text(" by ", info.signer) : "", "\n");
     }
     kernels.push_back(kernel_json(info));
     out += *info.refused ? text("refused   ", info.refused, "\n")

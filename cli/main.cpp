@@ -28,6 +28,8 @@ struct CommandLine {
   KernelsShowOptions kernels_show;
   KernelsCheckOptions kernels_check;
   ExplainOptions explain;
+  FetchOptions fetch;
+  LockOptions lock;
   PrefetchOptions prefetch;
   CacheSelection cache_scan, cache_list;
   CacheRemoveOptions cache_remove;
@@ -51,6 +53,7 @@ void add_global_options(CLI::App &app, GlobalOptions &global) {
   app.add_option("--cache-dir", global.cache_dir, "where compiled kernels are kept (QUERN_CACHE_DIR)");
   app.add_option("--kernel-path", global.kernel_path,
                  "directories of kernel packages, ':' between (QUERN_KERNEL_PATH)");
+  app.add_option("--lock", global.lock_file, "run exactly the packages that this lock file names (QUERN_LOCK)");
   app.add_flag("--offline", global.offline, "never touch the network");
   app.add_option("--jit", global.jit, "allow or forbid compiling (QUERN_JIT)")
       ->check(CLI::IsMember({"allow", "forbid"}));
@@ -121,6 +124,40 @@ void add_kernels(CLI::App &app, CommandLine &line) {
   check->add_option("DIR", line.kernels_check.directory, "directory of kernel.json")->required();
   check->add_option("--arch", line.kernels_check.archs, "sm_80,sm_90a, native, or all (default)");
   add_explain(*kernels, line);
+}
+
+void add_package_verbs(CLI::App &app, CommandLine &line) {
+  FetchOptions &f = line.fetch;
+  CLI::App *fetch = add_verb(app, line, "fetch", "bring packages from registries into the cache", run_fetch, f);
+  fetch->add_option("ID@V", f.packages, "as acme/gemm@1 or acme/gemm@sha256:... (default: what --lock names)");
+  fetch->add_flag("--locked", f.locked, "only what the lock file names");
+  fetch->add_flag("--frozen", f.frozen, "the same, and only what the cache has");
+  LockOptions &l = line.lock;
+  CLI::App *lock = add_verb(app, line, "lock", "write which bytes of which packages a deployment runs", run_lock, l);
+  lock->add_option("ID@V", l.packages, "to add or bring up to date (default: bring all up to date)");
+  lock->add_option("-o,--output", l.output, "the file to write (default: --lock, else quern.lock)");
+  lock->add_option("--from", l.from, "begin with what this file locks: a kernels.lock, or another quern.lock");
+  lock->add_flag("--keep", l.keep, "leave what is locked already as it is");
+  lock->add_flag("--check", l.check, "write nothing; fail if the file would change");
+  lock->add_flag("--allow-unsigned", l.allow_unsigned, "also packages that nobody trusted signed");
+  PrefetchOptions &p = line.prefetch;
+  CLI::App *prefetch =
+      add_verb(app, line, "prefetch", "fetch and compile what plans will need, for a deployment", run_prefetch, p);
+  prefetch->add_option("ID@V", p.requests, "packages beside the built-in ones and those that --lock names");
+  prefetch->add_option("--arch", p.archs, "sm_80,sm_90a, all, or native (default)");
+  prefetch->add_option("--package", p.packages, "compile only these packages (default: all)");
+  prefetch->add_option("--jobs", p.jobs, "compiles at once (default: one per core)")->check(CLI::NonNegativeNumber);
+  prefetch->add_flag("--compile,!--no-compile", p.compile, "compile (default), or fetch only");
+  prefetch->add_option("--into", p.into, "fill this directory in place of the cache");
+  prefetch->add_option("--root", p.root, "keep all of it from being pruned, under this name (default: prefetch)")
+      ->expected(0, 1)
+      ->default_str("prefetch");
+  CLI::Option *check =
+      prefetch->add_flag("--check", p.check, "do nothing; fail if an offline process lacked something");
+  prefetch->add_option("--seal", p.seal_key, "sign what is there with this key: then nothing else is loaded from it")
+      ->excludes(check);
+  prefetch->add_option("--seal-days", p.seal_days, "how long the seal holds (default: for ever)")
+      ->check(CLI::NonNegativeNumber);
 }
 
 void add_cache(CLI::App &app, CommandLine &line) {
@@ -249,12 +286,7 @@ void add_verbs(CLI::App &app, CommandLine &line) {
   add_verb(app, line, "info", "this machine: device, driver, compiler, cache, packages", run_info, line.info)
       ->add_option("--device", line.info.device, kDevice);
   add_kernels(app, line);
-  CLI::App *prefetch =
-      add_verb(app, line, "prefetch", "compile into the cache what plans will need", run_prefetch, line.prefetch);
-  prefetch->add_option("--arch", line.prefetch.archs, "sm_80,sm_90a, all, or native (default)");
-  prefetch->add_option("--package", line.prefetch.packages, "only these packages (default: all)");
-  prefetch->add_option("--jobs", line.prefetch.jobs, "compiles at once (default: one per core)")
-      ->check(CLI::NonNegativeNumber);
+  add_package_verbs(app, line);
   add_cache(app, line);
   add_tensor_verbs(app, line);
   SelftestOptions &s = line.selftest;

@@ -129,7 +129,8 @@ class Finder {
   }
 
   void problem(Located tensor, const std::string &fact) {
-    result_.problems.push_back(printable(tensor.file->path()) + ": tensor " + in_quotes(tensor.tensor->name) + " " + fact);
+    result_.problems.push_back(printable(tensor.file->path()) + ": tensor " + in_quotes(tensor.tensor->name) + " " +
+                               fact);
   }
 
   const Checkpoint &checkpoint_;

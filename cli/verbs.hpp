@@ -43,10 +43,27 @@ ExitCode run_explain_gemm(const GlobalOptions &global, const ExplainOptions &opt
 ExitCode run_explain_quantize(const GlobalOptions &global, const ExplainOptions &options);
 ExitCode run_explain_dequantize(const GlobalOptions &global, const ExplainOptions &options);
 
+struct FetchOptions {
+  std::vector<std::string> packages;  // "acme/gemm@1"; none: those of the lock file
+  bool locked = false, frozen = false;
+};
+ExitCode run_fetch(const GlobalOptions &global, const FetchOptions &options);
+
+struct LockOptions {
+  std::vector<std::string> packages;
+  std::string output, from;  // "": the global lock file, else quern.lock; the output
+  bool check = false, keep = false, allow_unsigned = false;
+};
+ExitCode run_lock(const GlobalOptions &global, const LockOptions &options);
+
 struct PrefetchOptions {
   std::string archs = "native";
-  std::vector<std::string> packages;
+  std::vector<std::string> requests;  // "acme/gemm@1", beside the lock file's
+  std::vector<std::string> packages;  // of those known, only these; none: all
   int32_t jobs = 0;
+  bool compile = true, check = false;
+  std::string into, root, seal_key;
+  int64_t seal_days = 0;
 };
 ExitCode run_prefetch(const GlobalOptions &global, const PrefetchOptions &options);
 

@@ -13,14 +13,6 @@ constexpr size_t kMaxFile = 8 << 20;
 constexpr size_t kMaxItems = 100000;
 constexpr std::string_view kSuffix = ".json";
 
-bool is_root_name(const std::string &name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
-  };
-  return !name.empty() && name.size() <= 64 && name[0] != '.' && std::all_of(name.begin(), name.end(), allowed);
-}
-
 std::set<std::string> read_list(JsonObject &object, const char *key, bool (*accepts)(const std::string &)) {
   std::set<std::string> items;
   for (const Json &value : object.need_array(key, 0, kMaxItems)) {
@@ -51,6 +43,14 @@ CacheRoot read_root(const std::string &name, const std::string &content) {
 }
 
 }  // namespace
+
+bool is_root_name(const std::string &name) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  };
+  return !name.empty() && name.size() <= 64 && name[0] != '.' && std::all_of(name.begin(), name.end(), allowed);
+}
 
 bool CacheRoots::keeps_entry(const std::string &file) const {
   return !known() ||

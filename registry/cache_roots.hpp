@@ -25,6 +25,8 @@ struct CacheRoots {
   bool known() const { return damaged.empty(); }
 };
 
+bool is_root_name(const std::string &name);
+
 CacheRoots read_roots(const Directory &directory);
 
 // Replaces the one of that name. Throws QUERN_INVALID_ARGUMENT, QUERN_IO_ERROR.

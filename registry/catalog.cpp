@@ -36,6 +36,18 @@ Catalog::Catalog(const std::string &kernel_path) {
   for (auto &package : builtin_packages()) add(std::move(package));
 }
 
+Catalog Catalog::with(const std::vector<std::shared_ptr<const Package>> &resolved) const {
+  Catalog next = *this;
+  for (const auto &package : resolved) next.replace(package);
+  return next;
+}
+
+Catalog Catalog::without(RefusedPackage refused) const {
+  Catalog next = *this;
+  next.refused_.push_back(std::move(refused));
+  return next;
+}
+
 void Catalog::add_directory(const fs::path &directory) {
   std::vector<fs::path> candidates;
   try {
@@ -72,6 +84,26 @@ void Catalog::add(std::shared_ptr<const Package> package) {
     }
   }
   packages_.push_back(std::move(package));
+}
+
+void Catalog::replace(std::shared_ptr<const Package> package) {
+  std::erase_if(refused_, [&](const RefusedPackage &refused) { return refused.awaited == package->manifest.id; });
+  const auto known = std::find_if(packages_.begin(), packages_.end(),
+                                  [&](const auto &other) { return other->manifest.id == package->manifest.id; });
+  if (known != packages_.end()) {
+    if ((*known)->trust == Trust::kLocal) {
+      refused_.push_back(
+          {package->origin, text(package->manifest.id, " is replaced by the one in ", (*known)->origin)});
+      return;
+    }
+    if ((*known)->trust == Trust::kBuiltIn) {
+      refused_.push_back({(*known)->origin, text(package->manifest.id, " is replaced by that of ", package->origin)});
+    }
+    packages_.erase(known);
+  }
+  const auto first_built_in = std::find_if(packages_.begin(), packages_.end(),
+                                           [](const auto &other) { return other->trust == Trust::kBuiltIn; });
+  packages_.insert(first_built_in, std::move(package));
 }
 
 }  // namespace quern

@@ -80,14 +80,23 @@ std::shared_ptr<const UnitSource> resolve_unit(const Package &package, const std
   return unit;
 }
 
+std::string digest_of(const Manifest &manifest, const std::map<std::string, std::string> &files) {
+  FieldHash hash;
+  hash.add("quern package 1");
+  hash.add(manifest.text);
+  for (const ManifestFile &file : manifest.files) {
+    hash.add(file.path);
+    hash.add(files.at(file.path));
+  }
+  return hex(hash.finish());
+}
+
 std::shared_ptr<Package> assemble(Manifest manifest, std::string origin, const ReadFile &read) {
   auto package = std::make_shared<Package>();
   package->origin = std::move(origin);
   const std::string what = package->origin + "/kernel.json";
   package->manifest = std::move(manifest);
-  FieldHash hash;
-  hash.add("quern package 1");
-  hash.add(package->manifest.text);
+  std::map<std::string, std::string> digests;
   for (const ManifestFile &file : package->manifest.files) {
     std::optional<std::string> content = read(file.path);
     if (!content)
@@ -97,11 +106,10 @@ std::shared_ptr<Package> assemble(Manifest manifest, std::string origin, const R
       fail(QUERN_BAD_MANIFEST, what, ": ", file.path, " has sha256 ", digest,
            ", not the one listed; correct the one that is wrong");
     }
-    hash.add(file.path);
-    hash.add(digest);
+    digests.emplace(file.path, digest);
     package->files.emplace(file.path, std::move(*content));
   }
-  package->digest = hex(hash.finish());
+  package->digest = digest_of(package->manifest, digests);
   for (const Variant &variant : package->manifest.variants) {
     auto &unit = package->units[variant.unit];
     if (unit == nullptr) unit = resolve_unit(*package, variant.unit);
@@ -119,13 +127,19 @@ std::shared_ptr<const Package> load_package(const std::filesystem::path &directo
                   [&](const std::string &path) { return read_own(directory, path); });
 }
 
-std::shared_ptr<const Package> make_package(Manifest manifest, std::string origin,
-                                            const std::map<std::string, std::string> &files) {
+std::shared_ptr<Package> make_package(Manifest manifest, std::string origin,
+                                      const std::map<std::string, std::string> &files) {
   return assemble(std::move(manifest), std::move(origin), [&](const std::string &path) -> std::optional<std::string> {
     const auto found = files.find(path);
     if (found == files.end()) return std::nullopt;
     return found->second;
   });
+}
+
+std::string package_digest(const Manifest &manifest) {
+  std::map<std::string, std::string> digests;
+  for (const ManifestFile &file : manifest.files) digests.emplace(file.path, file.sha256);
+  return digest_of(manifest, digests);
 }
 
 std::vector<std::shared_ptr<const Package>> builtin_packages() {
@@ -140,7 +154,7 @@ std::vector<std::shared_ptr<const Package>> builtin_packages() {
                               if (found == nullptr) return std::nullopt;
                               return std::string(found->content);
                             });
-    package->built_in = true;
+    package->trust = Trust::kBuiltIn;
     packages.push_back(std::move(package));
   }
   return packages;

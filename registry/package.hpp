@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "registry/manifest.hpp"
+#include "registry/trust.hpp"
 
 namespace quern {
 
@@ -23,8 +24,10 @@ struct Package {
   Manifest manifest;
   std::map<std::string, std::string> files;
   std::string digest;  // sha256 over the manifest and all files, 64 hex digits
-  std::string origin;  // "built-in", or the directory
-  bool built_in = false;
+  std::string origin;  // "built-in", the directory, or the registry
+  Trust trust = Trust::kLocal;
+  std::string signer;    // the publisher, if signed
+  std::string identity;  // sha256 of the published kernel.json, of a package that was resolved
 
   std::map<std::string, std::shared_ptr<const UnitSource>> units;  // by source file
 
@@ -36,8 +39,11 @@ struct Package {
 std::shared_ptr<const Package> load_package(const std::filesystem::path &directory);
 
 // From bytes at hand; a file that the manifest lists and `files` lacks is QUERN_BAD_MANIFEST.
-std::shared_ptr<const Package> make_package(Manifest manifest, std::string origin,
-                                            const std::map<std::string, std::string> &files);
+std::shared_ptr<Package> make_package(Manifest manifest, std::string origin,
+                                      const std::map<std::string, std::string> &files);
+
+// The digest of the package that a published manifest, which lists what its files are, makes.
+std::string package_digest(const Manifest &manifest);
 
 // Those embedded in the library.
 std::vector<std::shared_ptr<const Package>> builtin_packages();

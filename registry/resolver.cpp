@@ -27,25 +27,35 @@ RegistryClient &Resolver::registry_of(const LockedKernel &kernel) {
        "\", which config.json does not name; add it");
 }
 
-void Resolver::require_not_revoked(const std::string &id, const std::string &manifest) {
+std::string Resolver::revoked(const std::string &id, const std::string &manifest) {
   for (const auto &registry : registries_) {
     if (const std::string reason = registry->revoked(id, manifest); !reason.empty()) {
-      fail(QUERN_UNTRUSTED, id, " ", manifest, " was revoked: ", reason, "; resolve a newer build");
+      return text(id, " ", manifest, " was revoked: ", reason, "; resolve a newer build");
     }
   }
+  return {};
+}
+
+Verdict Resolver::judge(const std::string &id, const std::string &manifest, bool locked) {
+  if (const std::string reason = revoked(id, manifest); !reason.empty()) return {Trust::kRefused, "", reason};
+  const std::optional<std::string> document = blobs_.read(manifest, kMaxManifestBytes);
+  if (!document) return {Trust::kRefused, "", id + " is not whole in the cache; fetch it again"};
+  return policy_.judge(id, *document, blobs_.signatures(id, manifest).value_or(""), locked);
 }
 
 // Judges the manifest, then reads it, then brings its files together, and keeps all.
-ResolvedPackage Resolver::install(const std::string &id, FoundRelease found, const LockedKernel *lock) {
+ResolvedPackage Resolver::install(const std::string &id, FoundRelease found, const LockedKernel *lock,
+                                  const ResolveRules &rules) {
   const std::string digest = hex(sha256(as_bytes(found.manifest)));
   if (lock != nullptr && lock->pins_bytes() && digest != lock->manifest) {
     fail(QUERN_LOCK_MISMATCH, id, ": kernel.json has sha256 ", digest, " and is locked with ", lock->manifest,
          "; run quern lock again if the change is meant");
   }
-  require_not_revoked(id, digest);
+  if (const std::string reason = revoked(id, digest); !reason.empty()) fail(QUERN_UNTRUSTED, reason);
   if (found.signatures.empty()) found.signatures = blobs_.signatures(id, digest).value_or("");
   ResolvedPackage resolved;
-  resolved.verdict = policy_.judge(id, found.manifest, found.signatures, lock != nullptr && lock->pins_bytes());
+  const bool vouched_for = rules.unsigned_too || (lock != nullptr && lock->pins_bytes());
+  resolved.verdict = policy_.judge(id, found.manifest, found.signatures, vouched_for);
   if (resolved.verdict.trust == Trust::kRefused) fail(QUERN_UNTRUSTED, resolved.verdict.reason);
 
   const std::string origin = text(found.registry.empty() ? "the cache" : "registry " + found.registry, ": ", id);
@@ -82,7 +92,11 @@ ResolvedPackage Resolver::install(const std::string &id, FoundRelease found, con
   resolved.pin.manifest = digest;
   resolved.pin.size = static_cast<int64_t>(found.manifest.size());
   resolved.pin.files = std::move(digests);
-  resolved.package = make_package(std::move(manifest), origin, std::move(files));
+  const auto package = make_package(std::move(manifest), origin, files);
+  package->trust = resolved.verdict.trust;
+  package->signer = resolved.verdict.signer;
+  package->identity = resolved.pin.manifest;
+  resolved.package = package;
   return resolved;
 }
 
@@ -95,7 +109,7 @@ ResolvedPackage Resolver::resolve(const LockedKernel &kernel, const ResolveRules
            " is locked and not in the cache, and the network is forbidden; run quern prefetch ",
            "--lock where it is not");
     }
-    return install(kernel.id, registry_of(kernel).pinned(kernel), &kernel);
+    return install(kernel.id, registry_of(kernel).pinned(kernel), &kernel, rules);
   }
   FoundRelease found;
   found.manifest = std::move(*manifest);
@@ -107,11 +121,11 @@ ResolvedPackage Resolver::resolve(const LockedKernel &kernel, const ResolveRules
       return source.fetch(file);
     };
   }
-  return install(kernel.id, std::move(found), &kernel);
+  return install(kernel.id, std::move(found), &kernel, rules);
 }
 
 // What the version was when it was last resolved.
-ResolvedPackage Resolver::resolve_remembered(const PackageRequest &request) {
+ResolvedPackage Resolver::resolve_remembered(const PackageRequest &request, const ResolveRules &rules) {
   const std::string digest =
       request.digest.empty() ? blobs_.ref(request.id, request.version).value_or("") : request.digest;
   std::optional<std::string> manifest;
@@ -123,7 +137,7 @@ ResolvedPackage Resolver::resolve_remembered(const PackageRequest &request) {
   FoundRelease found;
   found.manifest = std::move(*manifest);
   found.fetch = not_cached;
-  return install(request.id, std::move(found), nullptr);
+  return install(request.id, std::move(found), nullptr, rules);
 }
 
 ResolvedPackage Resolver::resolve(const PackageRequest &request, const LockFile *lock, const ResolveRules &rules) {
@@ -136,12 +150,12 @@ ResolvedPackage Resolver::resolve(const PackageRequest &request, const LockFile 
     fail(QUERN_LOCK_MISMATCH, request.text(),
          " is not in the lock file, and only what it names may be used; run quern ", "lock ", request.text());
   }
-  if (rules.offline) return resolve_remembered(request);
+  if (rules.offline) return resolve_remembered(request, rules);
   std::string reasons;
   for (const auto &registry : registries_) {
     std::string reason;
     if (std::optional<FoundRelease> found = registry->find(request, reason)) {
-      return install(request.id, std::move(*found), nullptr);
+      return install(request.id, std::move(*found), nullptr, rules);
     }
     reasons += (reasons.empty() ? "" : "; ") + reason;
   }

@@ -15,8 +15,9 @@
 namespace quern {
 
 struct ResolveRules {
-  bool offline = false;  // the cache must do
-  bool locked = false;   // only what the lock file pins
+  bool offline = false;       // the cache must do
+  bool locked = false;        // only what the lock file pins
+  bool unsigned_too = false;  // a lock file is being made that will vouch for what is found
 };
 
 struct ResolvedPackage {
@@ -39,11 +40,16 @@ class Resolver {
   // A kernel of a lock file.
   ResolvedPackage resolve(const LockedKernel &kernel, const ResolveRules &rules);
 
+  // What a package whose manifest the cache has is worth now; `locked`: a lock file names it.
+  Verdict judge(const std::string &id, const std::string &manifest, bool locked);
+
  private:
-  ResolvedPackage resolve_remembered(const PackageRequest &request);
-  ResolvedPackage install(const std::string &id, FoundRelease found, const LockedKernel *lock);
+  ResolvedPackage resolve_remembered(const PackageRequest &request, const ResolveRules &rules);
+  ResolvedPackage install(const std::string &id, FoundRelease found, const LockedKernel *lock,
+                          const ResolveRules &rules);
   RegistryClient &registry_of(const LockedKernel &kernel);
-  void require_not_revoked(const std::string &id, const std::string &manifest);
+  // Why it was, as a sentence; "" if it was not.
+  std::string revoked(const std::string &id, const std::string &manifest);
 
   std::vector<std::unique_ptr<RegistryClient>> registries_;
   TrustPolicy policy_;

@@ -9,12 +9,9 @@
 #include <vector>
 
 #include "registry/signed_file.hpp"
+#include "registry/trust.hpp"
 
 namespace quern {
-
-// From less to more. Built-in and local packages never come before the policy: where they lie decides.
-enum class Trust { kRefused, kLocal, kLocked, kSigned, kBuiltIn };
-const char *trust_name(Trust trust);
 
 struct Verdict {
   Trust trust = Trust::kRefused;

@@ -54,7 +54,7 @@ quern_status quern_cache_scan(quern_hub *hub, quern_cache_visitor visit, void *u
     Hub &opened = *need(hub, "hub").hub;
     need(visit, "visit");
     if (opened.cache().mode() == CacheMode::kOff) fail(QUERN_NOT_FOUND, "there is no cache: ", opened.cache().state());
-    for (const CacheRow &row : opened.cache().scan(opened.package_digests())) visit_or_stop(visit, user, to_c(row));
+    for (const CacheRow &row : opened.cache().scan(opened.packages().digests())) visit_or_stop(visit, user, to_c(row));
   });
 }
 
@@ -80,7 +80,7 @@ quern_status quern_cache_prune(quern_hub *hub, const quern_cache_prune_options *
       fail(QUERN_INVALID_ARGUMENT, "clear is 1 beside a target or kernel; use all with those");
     }
     rules.dry_run = read.dry_run != 0;
-    const PruneResult done = opened.cache().prune(rules, opened.package_digests(), [&](const CacheRow &row) {
+    const PruneResult done = opened.cache().prune(rules, opened.packages().digests(), [&](const CacheRow &row) {
       const quern_cache_entry entry = to_c(row);
       return read.visit == nullptr || read.visit(read.user, &entry) == 0;
     });

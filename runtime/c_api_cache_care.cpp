@@ -55,7 +55,8 @@ quern_status quern_cache_zero_stats(quern_hub *hub) {
 
 quern_status quern_cache_packages(quern_hub *hub, quern_cache_package_visitor visit, void *user) {
   return guard([&] {
-    Cache &cache = need(hub, "hub").hub->cache();
+    Hub &opened = *need(hub, "hub").hub;
+    Cache &cache = opened.cache();
     need(visit, "visit");
     if (cache.mode() == CacheMode::kOff) fail(QUERN_NOT_FOUND, "there is no cache: ", cache.state());
     for (const CachedPackage &package : BlobStore(cache).packages()) {
@@ -63,7 +64,7 @@ quern_status quern_cache_packages(quern_hub *hub, quern_cache_package_visitor vi
       out.struct_size = sizeof out;
       out.id = package.ref.id.c_str();
       out.manifest = package.ref.manifest.c_str();
-      out.trust = "-";
+      out.trust = trust_name(opened.packages().judge(package.ref).trust);
       out.version = package.ref.version;
       out.files = package.files;
       out.size_bytes = package.bytes;

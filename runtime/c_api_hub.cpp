@@ -101,8 +101,16 @@ quern_status quern_hub_get_info(quern_hub *hub, quern_hub_info *info) {
       out.cuda_device_count = count;
     }
     out.jit_allowed = opened.settings().jit_allowed ? 1 : 0;
-    out.packages = static_cast<int32_t>(opened.catalog().packages().size());
-    out.packages_refused = static_cast<int32_t>(opened.catalog().refused().size());
+    const std::shared_ptr<const Catalog> catalog = opened.catalog();
+    out.packages = static_cast<int32_t>(catalog->packages().size());
+    out.packages_refused = static_cast<int32_t>(catalog->refused().size());
+    const HubSettings &settings = opened.settings();
+    out.config_file = settings.files.config.c_str();
+    out.trust_file = settings.files.trust.c_str();
+    out.lock_file = settings.lock_file.c_str();
+    out.registries = static_cast<int32_t>(settings.configuration.registries.size());
+    out.offline = settings.offline ? 1 : 0;
+    out.sealed = settings.seal_keys.empty() ? 0 : 1;
     write_struct(info, out, "info");
   });
 }

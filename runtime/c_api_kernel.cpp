@@ -35,6 +35,7 @@ quern_status quern_kernel_get_info(const quern_kernel *kernel, quern_loaded_kern
     out.static_shared_bytes = loaded.static_shared_bytes();
     out.parameter_count = static_cast<int32_t>(loaded.parameter_bytes().size());
     out.parameter_bytes = loaded.parameter_bytes().data();
+    out.trust = trust_name(loaded.trust());
     write_struct(info, out, "info");
   });
 }

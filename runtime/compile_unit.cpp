@@ -32,7 +32,7 @@ CompileUnit make_compile_unit(const Package &package, const Variant &variant, co
   }
   unit.kernel = package.kernel_name(variant);
   unit.digest = package.digest;
-  unit.built_in = package.built_in;
+  unit.built_in = package.trust == Trust::kBuiltIn;
   unit.options = {"--gpu-architecture=" + target.name(), "--std=c++17", "--no-source-include"};
   // ptxas reports registers and spills into the log; PTX is left to the driver's own.
   if (!target.ptx) unit.options.push_back("--ptxas-options=-v");

@@ -14,9 +14,10 @@ namespace {
 
 // The kernel that the descriptor or, for packages of this operation, QUERN_KERNEL_FORCE names; "" for free choice.
 std::string forced_kernel(const Hub &hub, const ExecutorRequest &request) {
+  const std::shared_ptr<const Catalog> known = hub.catalog();
   const auto names_package = [&](const std::string &name, bool of_operation) {
     const std::string id = name.substr(0, name.find(':'));
-    return std::any_of(hub.catalog().packages().begin(), hub.catalog().packages().end(), [&](const auto &package) {
+    return std::any_of(known->packages().begin(), known->packages().end(), [&](const auto &package) {
       return package->manifest.id == id && (!of_operation || package->manifest.operation == request.problem.operation);
     });
   };
@@ -36,7 +37,8 @@ std::vector<MeasuredStep> measured_steps(const Device &device, const Problem &pr
   const std::string &model = device.facts().model;
   if (model.empty()) return {};
   if (auto tuned = load_tuning(device.hub(), problem, model)) return tuned->steps;
-  for (const auto &package : device.hub().catalog().packages()) {
+  const std::shared_ptr<const Catalog> known = device.hub().catalog();
+  for (const auto &package : known->packages()) {
     if (package->manifest.operation != problem.operation) continue;
     for (const Measurement &measurement : package->manifest.measured) {
       if (measurement.fits(problem, model)) return measurement.steps;
@@ -86,7 +88,7 @@ CudaExecutor::CudaExecutor(std::shared_ptr<Device> device, const ExecutorRequest
   DispatchRequest ask = dispatch_request(*device_, request, target);
   std::exception_ptr first_problem;
   for (;;) {
-    const Dispatch dispatched = dispatch(device_->hub().catalog(), ask);
+    const Dispatch dispatched = dispatch(*device_->hub().catalog(), ask);
     if (dispatched.choices.empty()) {
       if (first_problem) std::rethrow_exception(first_problem);
       throw Error(QUERN_UNSUPPORTED, dispatched.failure + " on " + device_->name());
@@ -218,7 +220,7 @@ void CudaExecutor::run(void *parameters, int64_t size, quern_stream stream) cons
 
 std::vector<Explanation> explain_cuda(const Device &device, const ExecutorRequest &request) {
   const Target target = choose_target(device, request.target);
-  return explain_dispatch(dispatch(device.hub().catalog(), dispatch_request(device, request, target)), target.name());
+  return explain_dispatch(dispatch(*device.hub().catalog(), dispatch_request(device, request, target)), target.name());
 }
 
 }  // namespace quern

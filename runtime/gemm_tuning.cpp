@@ -273,7 +273,7 @@ void tune_gemm(const std::shared_ptr<Device> &device, const quern_gemm_desc &des
   std::vector<std::pair<int64_t, std::vector<Candidate>>> work;
   int total = 0;
   for (const int64_t m : cost_steps(plain.m_max)) {
-    work.emplace_back(m, competitors(device->hub().catalog(), ask, m));
+    work.emplace_back(m, competitors(*device->hub().catalog(), ask, m));
     total += static_cast<int>(work.back().second.size());
   }
   if (total == 0) fail(QUERN_UNSUPPORTED, "no kernels compete for this problem on ", device->name());

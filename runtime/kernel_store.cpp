@@ -10,6 +10,10 @@ namespace {
 // Longer than any compile; when it passes, the caller compiles for itself, which is only a waste.
 constexpr std::chrono::milliseconds kLockPatience{120000};
 
+std::string described(const CompileUnit &unit) {
+  return text(unit.kernel, " for ", unit.target.name(), unit.types.empty() ? "" : " (" + unit.types + ")");
+}
+
 }  // namespace
 
 std::string KernelStore::build() {
@@ -46,16 +50,24 @@ std::optional<KernelStore::Code> KernelStore::find(const CompileUnit &unit, cons
   return Code{std::move(*entry), true, "", true, ""};
 }
 
+void KernelStore::fail_forbidden(const CompileUnit &unit) const {
+  fail(QUERN_JIT_FORBIDDEN, described(unit),
+       " is not in the cache and compiling is forbidden; run quern prefetch --arch ", unit.target.name(),
+       " into this cache: ", cache_.state());
+}
+
+KernelStore::Code KernelStore::get_kept(const CompileUnit &unit) {
+  std::optional<CacheEntry> entry = cache_.load(unit.request(), "");
+  if (!entry) fail_forbidden(unit);
+  return Code{std::move(*entry), true, "", true, ""};
+}
+
 void KernelStore::require_compiler(const CompileUnit &unit) {
-  const std::string where =
-      text(unit.kernel, " for ", unit.target.name(), unit.types.empty() ? "" : " (" + unit.types + ")");
-  const std::string fix =
-      text("; run quern prefetch --arch ", unit.target.name(), " into this cache: ", cache_.state());
-  if (!jit_allowed_) fail(QUERN_JIT_FORBIDDEN, where, " is not in the cache and compiling is forbidden", fix);
+  if (!jit_allowed_) fail_forbidden(unit);
   try {
     nvrtc_.need();
   } catch (const Error &error) {
-    fail(QUERN_NVRTC_UNAVAILABLE, where, " is not in the cache and cannot be compiled: ", error.what());
+    fail(QUERN_NVRTC_UNAVAILABLE, described(unit), " is not in the cache and cannot be compiled: ", error.what());
   }
   if (!nvrtc_supports(nvrtc_, unit.target)) {
     fail(QUERN_UNSUPPORTED, "NVRTC ", build(), " cannot compile for ", unit.target.name(), "; install a newer one");

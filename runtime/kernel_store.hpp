@@ -41,6 +41,9 @@ class KernelStore {
   // where this NVRTC does not know the target, or QUERN_LIMIT_EXCEEDED: then again without a try for a minute.
   Code get(const CompileUnit &unit);
 
+  // What a process that may not compile would find; else QUERN_JIT_FORBIDDEN.
+  Code get_kept(const CompileUnit &unit);
+
   // Without looking at or writing the cache.
   Code compile_afresh(const CompileUnit &unit);
 
@@ -51,6 +54,7 @@ class KernelStore {
  private:
   std::optional<Code> find(const CompileUnit &unit, const std::string &request);
   void require_compiler(const CompileUnit &unit);
+  [[noreturn]] void fail_forbidden(const CompileUnit &unit) const;
   Compiled compile_where_it_belongs(const CompileUnit &unit);
 
   Cache &cache_;

@@ -88,7 +88,7 @@ LoadedKernel::LoadedKernel(std::shared_ptr<Device> device, const std::string &na
     fail(QUERN_UNSUPPORTED, "shared_bytes is ", shared_bytes, "; a block of ", device_->name(), " has ",
          device_->facts().shared_memory);
   }
-  const auto [package, variant] = find_variant(device_->hub().catalog(), name);
+  const auto [package, variant] = find_variant(*device_->hub().catalog(), name);
   package_ = package;
   name_ = package->kernel_name(*variant);
   entry_ = variant->entry;

@@ -24,6 +24,7 @@ class LoadedKernel {
   const std::string &target() const { return target_; }
   const std::string &digest() const { return package_->digest; }
   const std::string &origin() const { return package_->origin; }
+  Trust trust() const { return package_->trust; }
   const std::vector<size_t> &parameter_bytes() const { return parameter_bytes_; }
   int registers() const { return registers_; }
   int spill_bytes() const { return spill_bytes_; }

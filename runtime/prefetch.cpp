@@ -37,6 +37,7 @@ UnitReport make_report(const CompileUnit &unit, const std::function<KernelStore:
     const KernelStore::Code code = make(unit);
     report.message = code.warnings;
     report.from_cache = code.from_cache;
+    report.entry = entry_file_name(code.entry.request, code.entry.nvrtc);
     report.registers = code.entry.registers;
     report.spill_bytes = code.entry.spill_bytes;
     report.shared_bytes = code.entry.shared_bytes;

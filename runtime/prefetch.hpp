@@ -14,6 +14,7 @@ struct UnitReport {
   quern_status status = QUERN_OK;
   std::string message;
   bool from_cache = false;
+  std::string entry;  // its file in the cache
   int registers = -1, spill_bytes = -1, shared_bytes = -1, compile_ms = 0;
 };
 

@@ -45,6 +45,8 @@ Environment read_environment() {
   env.threads = variable("QUERN_THREADS");
   env.config = variable("QUERN_CONFIG");
   env.trust = variable("QUERN_TRUST");
+  env.lock = variable("QUERN_LOCK");
+  env.seal = variable("QUERN_SEAL");
   env.allow_http = variable("QUERN_ALLOW_HTTP");
   env.curl_path = variable("QUERN_CURL_PATH");
   env.ssl_cert_file = variable("SSL_CERT_FILE");

@@ -23,6 +23,8 @@ struct Environment {
   std::string threads;             // QUERN_THREADS
   std::string config;              // QUERN_CONFIG
   std::string trust;               // QUERN_TRUST
+  std::string lock;                // QUERN_LOCK
+  std::string seal;                // QUERN_SEAL: public keys in hex, ":" between
   std::string compile_child;       // QUERN_CC: child, inproc
   std::string compile_child_path;  // QUERN_CC_PATH
   std::string allow_http;          // QUERN_ALLOW_HTTP

@@ -112,7 +112,7 @@ std::optional<std::vector<uint8_t>> read_file(const fs::path &path, size_t limit
 
 std::optional<std::string> read_text(const fs::path &path, size_t limit) { return read_path<std::string>(path, limit); }
 
-void publish_file(const fs::path &temporary_dir, const fs::path &path, std::span<const uint8_t> bytes) {
+void publish_file(const fs::path &temporary_dir, const fs::path &path, std::span<const uint8_t> bytes, unsigned mode) {
   const FileDescriptor temporary = open_directory(temporary_dir);
   FileDescriptor target;
   try {
@@ -120,7 +120,7 @@ void publish_file(const fs::path &temporary_dir, const fs::path &path, std::span
   } catch (const Error &error) {
     fail(error.status(), "cannot write ", path.string(), ": ", error.what());
   }
-  detail::publish_at(temporary.get(), target.get(), path.filename().c_str(), bytes, 0600, true, path);
+  detail::publish_at(temporary.get(), target.get(), path.filename().c_str(), bytes, mode, true, path);
 }
 
 void make_directories(const fs::path &path) {

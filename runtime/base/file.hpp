@@ -37,7 +37,7 @@ std::optional<std::string> read_text(const std::filesystem::path &path, size_t l
 // Write `bytes` to a new file in `temporary_dir`, sync it and rename it to `path` (same file system), so that readers
 // see all or nothing. Throws QUERN_IO_ERROR and leaves nothing behind.
 void publish_file(const std::filesystem::path &temporary_dir, const std::filesystem::path &path,
-                  std::span<const uint8_t> bytes);
+                  std::span<const uint8_t> bytes, unsigned mode = 0600);
 
 // Create a directory and its parents with mode 0700. Throws QUERN_IO_ERROR.
 void make_directories(const std::filesystem::path &path);

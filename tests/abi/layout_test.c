@@ -101,7 +101,7 @@ VALUE(QUERN_ENTRY_STALE, 1);
 VALUE(QUERN_ENTRY_CORRUPT, 2);
 VALUE(QUERN_ENTRY_MAX_ENUM, 0x7fffffff);
 
-SIZE(quern_hub_options, 88);
+SIZE(quern_hub_options, 120);
 AT(quern_hub_options, struct_size, 0);
 AT(quern_hub_options, cache_dir, 8);
 AT(quern_hub_options, kernel_path, 16);
@@ -115,8 +115,12 @@ AT(quern_hub_options, log_user, 56);
 AT(quern_hub_options, cache_ro, 64);
 AT(quern_hub_options, cache_max_bytes, 72);
 AT(quern_hub_options, cache_max_age_s, 80);
+AT(quern_hub_options, config_file, 88);
+AT(quern_hub_options, trust_file, 96);
+AT(quern_hub_options, lock_file, 104);
+AT(quern_hub_options, seal, 112);
 
-SIZE(quern_hub_info, 96);
+SIZE(quern_hub_info, 136);
 AT(quern_hub_info, struct_size, 0);
 AT(quern_hub_info, version, 8);
 AT(quern_hub_info, cache_dir, 16);
@@ -131,6 +135,13 @@ AT(quern_hub_info, cuda_device_count, 80);
 AT(quern_hub_info, jit_allowed, 84);
 AT(quern_hub_info, packages, 88);
 AT(quern_hub_info, packages_refused, 92);
+AT(quern_hub_info, config_file, 96);
+AT(quern_hub_info, trust_file, 104);
+AT(quern_hub_info, lock_file, 112);
+AT(quern_hub_info, registries, 120);
+AT(quern_hub_info, offline, 124);
+AT(quern_hub_info, sealed, 128);
+AT(quern_hub_info, reserved, 132);
 
 SIZE(quern_hub_stats, 64);
 AT(quern_hub_stats, struct_size, 0);
@@ -301,7 +312,7 @@ AT(quern_candidate, last, 40);
 AT(quern_candidate, target, 48);
 AT(quern_candidate, reason, 56);
 
-SIZE(quern_kernel_info, 88);
+SIZE(quern_kernel_info, 104);
 AT(quern_kernel_info, struct_size, 0);
 AT(quern_kernel_info, package, 8);
 AT(quern_kernel_info, version, 16);
@@ -314,6 +325,8 @@ AT(quern_kernel_info, archs, 56);
 AT(quern_kernel_info, priority, 64);
 AT(quern_kernel_info, manifest, 72);
 AT(quern_kernel_info, refused, 80);
+AT(quern_kernel_info, trust, 88);
+AT(quern_kernel_info, signer, 96);
 
 SIZE(quern_unit_report, 80);
 AT(quern_unit_report, struct_size, 0);
@@ -330,13 +343,18 @@ AT(quern_unit_report, compile_ms, 64);
 AT(quern_unit_report, done, 68);
 AT(quern_unit_report, total, 72);
 
-SIZE(quern_prefetch_options, 48);
+SIZE(quern_prefetch_options, 80);
 AT(quern_prefetch_options, struct_size, 0);
 AT(quern_prefetch_options, archs, 8);
 AT(quern_prefetch_options, packages, 16);
 AT(quern_prefetch_options, jobs, 24);
 AT(quern_prefetch_options, visit, 32);
 AT(quern_prefetch_options, user, 40);
+AT(quern_prefetch_options, check, 48);
+AT(quern_prefetch_options, reserved, 52);
+AT(quern_prefetch_options, root, 56);
+AT(quern_prefetch_options, seal_key, 64);
+AT(quern_prefetch_options, seal_days, 72);
 
 SIZE(quern_prefetch_result, 24);
 AT(quern_prefetch_result, struct_size, 0);
@@ -436,7 +454,7 @@ AT(quern_kernel_desc, options, 16);
 AT(quern_kernel_desc, target, 24);
 AT(quern_kernel_desc, shared_bytes, 32);
 
-SIZE(quern_loaded_kernel_info, 72);
+SIZE(quern_loaded_kernel_info, 80);
 AT(quern_loaded_kernel_info, struct_size, 0);
 AT(quern_loaded_kernel_info, kernel, 8);
 AT(quern_loaded_kernel_info, entry, 16);
@@ -448,6 +466,7 @@ AT(quern_loaded_kernel_info, spill_bytes, 52);
 AT(quern_loaded_kernel_info, static_shared_bytes, 56);
 AT(quern_loaded_kernel_info, parameter_count, 60);
 AT(quern_loaded_kernel_info, parameter_bytes, 64);
+AT(quern_loaded_kernel_info, trust, 72);
 
 SIZE(quern_launch, 80);
 AT(quern_launch, struct_size, 0);
@@ -459,6 +478,44 @@ AT(quern_launch, parameters, 56);
 AT(quern_launch, parameter_bytes, 64);
 AT(quern_launch, parameter_count, 72);
 AT(quern_launch, overlap, 76);
+
+SIZE(quern_fetch_progress, 32);
+AT(quern_fetch_progress, struct_size, 0);
+AT(quern_fetch_progress, package, 8);
+AT(quern_fetch_progress, received, 16);
+AT(quern_fetch_progress, total, 24);
+
+SIZE(quern_resolve_options, 32);
+AT(quern_resolve_options, struct_size, 0);
+AT(quern_resolve_options, locked, 8);
+AT(quern_resolve_options, offline, 12);
+AT(quern_resolve_options, visit, 16);
+AT(quern_resolve_options, user, 24);
+
+SIZE(quern_package, 88);
+AT(quern_package, struct_size, 0);
+AT(quern_package, id, 8);
+AT(quern_package, manifest, 16);
+AT(quern_package, digest, 24);
+AT(quern_package, registry, 32);
+AT(quern_package, commit, 40);
+AT(quern_package, trust, 48);
+AT(quern_package, signer, 56);
+AT(quern_package, note, 64);
+AT(quern_package, version, 72);
+AT(quern_package, build, 76);
+AT(quern_package, fetched, 80);
+AT(quern_package, reserved, 84);
+
+SIZE(quern_lock_options, 48);
+AT(quern_lock_options, struct_size, 0);
+AT(quern_lock_options, source, 8);
+AT(quern_lock_options, check, 16);
+AT(quern_lock_options, keep, 20);
+AT(quern_lock_options, unsigned_too, 24);
+AT(quern_lock_options, reserved, 28);
+AT(quern_lock_options, visit, 32);
+AT(quern_lock_options, user, 40);
 
 /* Every INIT macro fills in the size of its struct. */
 int main(void) {
@@ -482,6 +539,8 @@ int main(void) {
   { const quern_kernel_desc s = QUERN_KERNEL_DESC_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_loaded_kernel_info s = QUERN_LOADED_KERNEL_INFO_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_launch s = QUERN_LAUNCH_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_resolve_options s = QUERN_RESOLVE_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_lock_options s = QUERN_LOCK_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_cache_check_options s = QUERN_CACHE_CHECK_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_cache_check_result s = QUERN_CACHE_CHECK_RESULT_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_cache_stats s = QUERN_CACHE_STATS_INIT; if (s.struct_size != sizeof s) return 1; }

@@ -40,6 +40,8 @@ TEST(ReadEnvironment, TakesEachVariableFromItsOwnName) {
       {"QUERN_THREADS", &Environment::threads},
       {"QUERN_CONFIG", &Environment::config},
       {"QUERN_TRUST", &Environment::trust},
+      {"QUERN_LOCK", &Environment::lock},
+      {"QUERN_SEAL", &Environment::seal},
       {"QUERN_ALLOW_HTTP", &Environment::allow_http},
       {"QUERN_CURL_PATH", &Environment::curl_path},
       {"SSL_CERT_FILE", &Environment::ssl_cert_file},

@@ -147,26 +147,42 @@ typedef struct quern_hub_options {
   const char *nvrtc_path;  /* the libnvrtc file; NULL: QUERN_NVRTC_PATH, else the usual places */
   quern_jit jit;
   quern_cache_mode cache_mode;
-  int32_t offline;           /* 1: never touch the network; 0: QUERN_OFFLINE. This version never does. */
+  int32_t offline;           /* 1: never touch the network; 0: QUERN_OFFLINE, else "offline" of the configuration */
   quern_log_level log_level; /* 0: QUERN_LOG, else off */
   quern_log_callback log;    /* NULL: standard error, only when QUERN_LOG asks for it */
   void *log_user;
   const char *cache_ro;    /* read-only caches below cache_dir, ':' between; NULL: QUERN_CACHE_RO */
-  int64_t cache_max_bytes; /* of compiled kernels; 0: QUERN_CACHE_MAX_SIZE, else 2 GiB; -1: no limit */
-  int64_t cache_max_age_s; /* since a kernel's last use; 0: QUERN_CACHE_MAX_AGE, else none; -1: no limit */
+  int64_t cache_max_bytes; /* of compiled kernels; 0: QUERN_CACHE_MAX_SIZE, else the configuration's, else 2 GiB; -1: no
+                              limit */
+  int64_t cache_max_age_s; /* since a kernel's last use; 0: QUERN_CACHE_MAX_AGE, else the configuration's, else none;
+                              -1: no limit */
+  const char *config_file; /* which registries there are; NULL: QUERN_CONFIG, else the usual places */
+  const char *trust_file;  /* whose packages may run; NULL: QUERN_TRUST, else trust.json beside the configuration */
+  const char *lock_file;   /* which packages this host runs; NULL: QUERN_LOCK, else none */
+  const char *seal;        /* public keys in hex, ':' between: load only what one of them sealed; NULL: QUERN_SEAL */
 } quern_hub_options;
 #define QUERN_HUB_OPTIONS_INIT                                                                                        \
   {                                                                                                                   \
     sizeof(quern_hub_options), NULL, NULL, NULL, QUERN_JIT_DEFAULT, QUERN_CACHE_DEFAULT, 0, (quern_log_level)0, NULL, \
-        NULL, NULL, 0, 0                                                                                              \
+        NULL, NULL, 0, 0, NULL, NULL, NULL, NULL                                                                      \
   }
 
 /* Open a hub. options may be NULL. Packages in kernel_path that are broken do not fail the call: they are listed by
  * quern_kernels_visit() with their reason. A cache directory that cannot be written is used read-only, one that cannot
  * be read not at all; both are logged and told by quern_hub_get_info(). Caches of cache_ro are searched after cache_dir
  * and never written. After a kernel is kept, now and then, the least recently used are removed until cache_max_bytes
- * and cache_max_age_s hold; nothing that a root keeps or that was just written. Returns QUERN_OK,
- * QUERN_INVALID_ARGUMENT, QUERN_OUT_OF_MEMORY. Since 0.1. */
+ * and cache_max_age_s hold; nothing that a root keeps or that was just written.
+ *
+ * No registry is asked. The packages that lock_file names are taken from the caches, judged by trust_file, and known to
+ * the hub; one that is not there, or may not run, is listed by quern_kernels_visit() with its reason, as a broken one
+ * is: quern_resolve() fetches it.
+ *
+ * With seal, nothing but sealed bundles (quern_prefetch) is used: cache_dir and cache_ro as far as they have a valid
+ * seal, read-only, without compiling, without the network, and no package of kernel_path.
+ *
+ * Returns QUERN_OK, QUERN_INVALID_ARGUMENT (an option, a variable or a file is malformed), QUERN_NOT_FOUND (a file that
+ * is named does not exist), QUERN_UNTRUSTED (a file that others may write), QUERN_IO_ERROR (one that cannot be read),
+ * QUERN_OUT_OF_MEMORY. Since 0.1. */
 QUERN_API quern_status quern_hub_open(const quern_hub_options *options, quern_hub **hub);
 /* Close a hub; devices and plans made from it live on. NULL does nothing. Not during another call on it. Since 0.1. */
 QUERN_API void quern_hub_close(quern_hub *hub);
@@ -186,9 +202,19 @@ typedef struct quern_hub_info {
   int32_t jit_allowed;
   int32_t packages; /* accepted kernel packages */
   int32_t packages_refused;
+  const char *config_file; /* "" when there is none */
+  const char *trust_file;  /* where it is looked for; it need not exist */
+  const char *lock_file;   /* "" when there is none */
+  int32_t registries;      /* configured */
+  int32_t offline;
+  int32_t sealed;
+  int32_t reserved;
 } quern_hub_info;
-#define QUERN_HUB_INFO_INIT \
-  { sizeof(quern_hub_info), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0 }
+#define QUERN_HUB_INFO_INIT                                                                                           \
+  {                                                                                                                   \
+    sizeof(quern_hub_info), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, \
+        0, 0                                                                                                          \
+  }
 
 /* Facts about the hub and this machine. Opens the driver and NVRTC. Strings live as long as the hub.
  * Returns QUERN_OK, QUERN_INVALID_ARGUMENT. Since 0.1. */
@@ -679,13 +705,15 @@ typedef struct quern_kernel_info {
   int32_t version;
   int32_t build;
   const char *digest;    /* sha256 of manifest and files, 64 hex digits; "" if refused */
-  const char *origin;    /* "built-in", or the package's directory */
+  const char *origin;    /* "built-in", the package's directory, or "registry NAME: ID" */
   const char *operation; /* "gemm", "dequantize", "quantize", "repack" */
   const char *variant;
   const char *archs; /* "7.5 and up", "9.0a" */
   int32_t priority;
   const char *manifest; /* the text of kernel.json */
   const char *refused;  /* "" or why the package cannot be used; the fields after origin are then empty */
+  const char *trust;    /* "builtin", "signed", "locked", "local" */
+  const char *signer;   /* the publisher of trust.json, if signed */
 } quern_kernel_info;
 
 typedef int (*quern_kernel_visitor)(void *user, const quern_kernel_info *info);
@@ -731,9 +759,10 @@ typedef struct quern_loaded_kernel_info {
   int32_t static_shared_bytes;
   int32_t parameter_count;
   const size_t *parameter_bytes; /* of each parameter, as the compiled code has it */
+  const char *trust;             /* of the package: "builtin", "signed", "locked", "local" */
 } quern_loaded_kernel_info;
 #define QUERN_LOADED_KERNEL_INFO_INIT \
-  { sizeof(quern_loaded_kernel_info), NULL, NULL, NULL, NULL, NULL, -1, -1, -1, 0, NULL }
+  { sizeof(quern_loaded_kernel_info), NULL, NULL, NULL, NULL, NULL, -1, -1, -1, 0, NULL, NULL }
 
 /* Facts about a loaded kernel. Strings and the array live as long as it. Returns QUERN_OK, QUERN_INVALID_ARGUMENT.
  * Since 0.1. */
@@ -741,10 +770,10 @@ QUERN_API quern_status quern_kernel_get_info(const quern_kernel *kernel, quern_l
 
 typedef struct quern_launch {
   size_t struct_size;
-  uint32_t grid[3];    /* blocks; 0: 1 */
-  uint32_t block[3];   /* threads; 0: 1 */
-  uint32_t cluster[3]; /* blocks of a cluster, sm_90 and up; 0: 1 */
-  size_t shared_bytes; /* dynamic, a block's; at most what the kernel was loaded for */
+  uint32_t grid[3];              /* blocks; 0: 1 */
+  uint32_t block[3];             /* threads; 0: 1 */
+  uint32_t cluster[3];           /* blocks of a cluster, sm_90 and up; 0: 1 */
+  size_t shared_bytes;           /* dynamic, a block's; at most what the kernel was loaded for */
   void *const *parameters;       /* where each parameter lies in host memory; read before the call returns */
   const size_t *parameter_bytes; /* their sizes, which must be those of the compiled kernel */
   int32_t parameter_count;
@@ -754,8 +783,8 @@ typedef struct quern_launch {
 #define QUERN_LAUNCH_INIT \
   { sizeof(quern_launch), {0, 0, 0}, {0, 0, 0}, {0, 0, 0}, 0, NULL, NULL, 0, 0 }
 
-/* Launch it on the stream. What the kernel reads and writes is between the host and the package; number and sizes of the
- * parameters are checked. Capture-safe; no lock, no allocation; from any number of threads. Returns QUERN_OK,
+/* Launch it on the stream. What the kernel reads and writes is between the host and the package; number and sizes of
+ * the parameters are checked. Capture-safe; no lock, no allocation; from any number of threads. Returns QUERN_OK,
  * QUERN_INVALID_ARGUMENT, QUERN_CUDA_UNAVAILABLE (no hardware), QUERN_CUDA_ERROR. Since 0.1. */
 QUERN_API quern_status quern_kernel_launch(const quern_kernel *kernel, const quern_launch *launch, quern_stream stream);
 
@@ -784,9 +813,16 @@ typedef struct quern_prefetch_options {
   int32_t jobs;             /* compiles at once; 0: one per core */
   quern_unit_visitor visit; /* NULL, or called as each unit is done */
   void *user;
+  int32_t check; /* 1: compile and write nothing; what a process that may not compile would lack is a failure */
+  int32_t reserved;
+  const char *root;     /* NULL, or a name: keep all of this from being pruned until a root of that name is written
+                           anew or removed. Letters, digits, '.', '_', '-'; at most 64 */
+  const char *seal_key; /* NULL, or a PEM file with an Ed25519 secret key: make the cache's directory a sealed bundle of
+                           exactly this */
+  int64_t seal_days;    /* how long the seal holds; 0: for ever */
 } quern_prefetch_options;
 #define QUERN_PREFETCH_OPTIONS_INIT \
-  { sizeof(quern_prefetch_options), NULL, NULL, 0, NULL, NULL }
+  { sizeof(quern_prefetch_options), NULL, NULL, 0, NULL, NULL, 0, 0, NULL, NULL, 0 }
 
 typedef struct quern_prefetch_result {
   size_t struct_size;
@@ -796,9 +832,14 @@ typedef struct quern_prefetch_result {
   { sizeof(quern_prefetch_result), 0, 0, 0 }
 
 /* Compile into the cache everything that plans on these architectures can need. No GPU is needed. All units are tried;
- * the first failure is the status. Needs a cache that can be written. Returns QUERN_OK, QUERN_INVALID_ARGUMENT,
- * QUERN_NOT_FOUND, QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_CUDA_UNAVAILABLE (native),
- * QUERN_IO_ERROR, QUERN_CANCELLED. result may be NULL; it is filled also when a unit failed. Since 0.1. */
+ * the first failure is the status. Needs a cache that can be written, but for check. Packages are those that the hub
+ * knows: resolve others before. With check, and before a root or a seal is written, a package that the hub's lock file
+ * names and that is not at hand is a failure too. A process that opens a hub with the same lock file, offline and with
+ * compiling forbidden, then lacks nothing.
+ *
+ * Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND, QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN,
+ * QUERN_COMPILE_FAILED, QUERN_LIMIT_EXCEEDED, QUERN_CUDA_UNAVAILABLE (native), QUERN_IO_ERROR, QUERN_OFFLINE (a locked
+ * package is not at hand), QUERN_CANCELLED. result may be NULL; it is filled also when a unit failed. Since 0.1. */
 QUERN_API quern_status quern_prefetch(quern_hub *hub, const quern_prefetch_options *options,
                                       quern_prefetch_result *result);
 
@@ -808,6 +849,85 @@ QUERN_API quern_status quern_prefetch(quern_hub *hub, const quern_prefetch_optio
  * QUERN_NVRTC_UNAVAILABLE, QUERN_COMPILE_FAILED, QUERN_CANCELLED. Since 0.1. */
 QUERN_API quern_status quern_package_check(quern_hub *hub, const char *directory, const char *archs,
                                            quern_unit_visitor visit, void *user);
+
+/* ---- Packages from registries ------------------------------------------------------------------------------------ */
+
+/* How far a transfer has come. */
+typedef struct quern_fetch_progress {
+  size_t struct_size;
+  const char *package; /* "acme/mxfp4-gemm" */
+  int64_t received;    /* bytes of the file that is being fetched */
+  int64_t total;       /* 0: not known */
+} quern_fetch_progress;
+
+/* Not 0 cancels: QUERN_CANCELLED, and nothing half-fetched is used. */
+typedef int (*quern_fetch_visitor)(void *user, const quern_fetch_progress *progress);
+
+typedef struct quern_resolve_options {
+  size_t struct_size;
+  int32_t locked;            /* 1: only what the lock file names; all else is QUERN_LOCK_MISMATCH */
+  int32_t offline;           /* 1: what is not in the caches is QUERN_OFFLINE; 0: as the hub */
+  quern_fetch_visitor visit; /* NULL, or called as bytes arrive, and at least once a second while one waits */
+  void *user;
+} quern_resolve_options;
+#define QUERN_RESOLVE_OPTIONS_INIT \
+  { sizeof(quern_resolve_options), 0, 0, NULL, NULL }
+
+/* A package that was found, verified and judged. */
+typedef struct quern_package {
+  size_t struct_size;
+  const char *id;       /* "acme/mxfp4-gemm" */
+  const char *manifest; /* sha256 of its kernel.json: its identity */
+  const char *digest;   /* as in quern_kernel_info */
+  const char *registry; /* the configured name; "" where the cache alone was asked */
+  const char *commit;   /* of a Hugging Face repository; "" elsewhere */
+  const char *trust;    /* "signed", "locked" */
+  const char *signer;   /* the publisher of trust.json, if signed */
+  const char *note;     /* "", or what is to be known: why it is trusted by its lock alone */
+  int32_t version, build;
+  int32_t fetched; /* 1: some of its bytes came over the network now */
+  int32_t reserved;
+} quern_package;
+
+typedef int (*quern_package_visitor)(void *user, const quern_package *package);
+
+/* Find packages, fetch what the cache lacks, and make them known to the hub: plans made from now on may use their
+ * kernels, and quern_kernel_load() finds them. A package of the same id that the hub knows already is replaced, unless
+ * it lies in kernel_path. Plans that exist are not touched. requests: "acme/mxfp4-gemm@1" for the newest build of
+ * version 1, "acme/mxfp4-gemm@sha256:..." for exactly one, ',' between; NULL: everything that the hub's lock file
+ * names. What the lock file names is what it says, whatever was published since. Order: bytes, hash, signature, and
+ * only then a parser; nothing that was refused is kept. All or nothing becomes known to the hub; what was fetched stays
+ * in the cache. options and visit may be NULL; visit is called for each package at the end. One call at a time runs for
+ * a hub, others wait. Needs a cache that can at least be read.
+ *
+ * Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND (nobody has it, or NULL without a lock file),
+ * QUERN_NETWORK_ERROR, QUERN_OFFLINE, QUERN_UNTRUSTED, QUERN_OUTDATED, QUERN_CORRUPT, QUERN_LOCK_MISMATCH,
+ * QUERN_BAD_MANIFEST, QUERN_IO_ERROR (no cache), QUERN_CANCELLED, QUERN_OUT_OF_MEMORY. Since 0.1. */
+QUERN_API quern_status quern_resolve(quern_hub *hub, const char *requests, const quern_resolve_options *options,
+                                     quern_package_visitor visit, void *user);
+
+typedef struct quern_lock_options {
+  size_t struct_size;
+  const char *source; /* NULL, or a lock file to take the packages from that are not in requests: an older quern.lock,
+                         or kernels.lock of Hugging Face. NULL: the file that is written, if it exists */
+  int32_t check;      /* 1: write nothing; a file that would change is QUERN_LOCK_MISMATCH */
+  int32_t keep;       /* 1: packages of source stay as they are pinned; else versions become their newest builds */
+  int32_t
+      unsigned_too; /* 1: also packages that nobody signed whom trust_file names: the lock file then vouches for them */
+  int32_t reserved;
+  quern_fetch_visitor visit; /* as in quern_resolve_options */
+  void *user;
+} quern_lock_options;
+#define QUERN_LOCK_OPTIONS_INIT \
+  { sizeof(quern_lock_options), NULL, 0, 0, 0, 0, NULL, NULL }
+
+/* Write a lock file: which bytes of which packages a deployment runs. requests as in quern_resolve(), NULL for none;
+ * they replace what source has of the same id and version. The file is replaced at once or not at all; equal packages
+ * make equal bytes. Their files are in the cache afterwards. The hub's own lock file plays no part, and the hub's
+ * packages stay as they are. visit as in quern_resolve(). Returns what quern_resolve() does, and QUERN_IO_ERROR (the
+ * file cannot be written). Since 0.1. */
+QUERN_API quern_status quern_lock(quern_hub *hub, const char *requests, const char *lock_file,
+                                  const quern_lock_options *options, quern_package_visitor visit, void *user);
 
 /* ---- Cache ------------------------------------------------------------------------------------------------------- */
 
@@ -950,7 +1070,7 @@ typedef struct quern_cache_package {
   size_t struct_size;
   const char *id;       /* "acme/mxfp4-gemm" */
   const char *manifest; /* its digest */
-  const char *trust;    /* "signed", "locked", "local"; "-" where it was not judged */
+  const char *trust;    /* what it is judged now: "signed", "locked", "refused" */
   int32_t version;
   int32_t files;      /* in the cache, the manifest included */
   int64_t size_bytes; /* of those */

@@ -75,8 +75,11 @@ class Visitor {
     return self.stopped_ ? 1 : 0;
   }
 
-  void check(quern_status status) const {
+  void rethrow() const {
     if (exception_) std::rethrow_exception(exception_);
+  }
+  void check(quern_status status) const {
+    rethrow();
     if (!(stopped_ && status == QUERN_CANCELLED)) host::check(status);
   }
 
@@ -164,6 +167,29 @@ class Hub {
   void visit_cached_packages(Visit &&visit) const {
     detail::Visitor<quern_cache_package, std::remove_reference_t<Visit>> visitor(visit);
     visitor.check(quern_cache_packages(get(), visitor.call, &visitor));
+  }
+  // progress(const quern_fetch_progress &), which returns false to cancel; visit(const quern_package &). Members
+  // `visit` and `user` of the options are not used.
+  template <typename Progress, typename Visit>
+  void resolve(const char *requests, quern_resolve_options options, Progress &&progress, Visit &&visit) const {
+    detail::Visitor<quern_fetch_progress, std::remove_reference_t<Progress>> moving(progress);
+    detail::Visitor<quern_package, std::remove_reference_t<Visit>> found(visit);
+    options.visit = moving.call;
+    options.user = &moving;
+    const quern_status status = quern_resolve(get(), requests, &options, found.call, &found);
+    moving.rethrow();
+    found.check(status);
+  }
+  template <typename Progress, typename Visit>
+  void lock(const char *requests, const char *lock_file, quern_lock_options options, Progress &&progress,
+            Visit &&visit) const {
+    detail::Visitor<quern_fetch_progress, std::remove_reference_t<Progress>> moving(progress);
+    detail::Visitor<quern_package, std::remove_reference_t<Visit>> found(visit);
+    options.visit = moving.call;
+    options.user = &moving;
+    const quern_status status = quern_lock(get(), requests, lock_file, &options, found.call, &found);
+    moving.rethrow();
+    found.check(status);
   }
   // visit(const quern_unit_report &). archs: null for all. Throws also when a unit failed, after all were visited.
   template <typename Visit>
