@@ -40,7 +40,11 @@ std::optional<KernelStore::Code> KernelStore::find(const CompileUnit &unit, cons
   if (cache_.corrupt_seen() != corrupt_before) {
     log_.write(QUERN_LOG_WARN, "cache", "damaged entry ", request, " of ", unit.kernel, " is ignored");
   }
-  if (!entry) return std::nullopt;
+  if (!entry) {
+    const std::string problem = cache_.seal_problem(request);
+    if (!problem.empty()) log_.write(QUERN_LOG_WARN, "cache", unit.kernel, ": ", problem);
+    return std::nullopt;
+  }
   ++stats_.disk_hits;
   log_.write(QUERN_LOG_DEBUG, "cache", "hit ", request, " ", unit.kernel, " ", unit.target.name());
   return Code{std::move(*entry), true, "", true, ""};
@@ -51,7 +55,11 @@ void KernelStore::require_compiler(const CompileUnit &unit) {
       text(unit.kernel, " for ", unit.target.name(), unit.types.empty() ? "" : " (" + unit.types + ")");
   const std::string fix =
       text("; run quern prefetch --arch ", unit.target.name(), " into this cache: ", cache_.state());
-  if (!jit_allowed_) fail(QUERN_JIT_FORBIDDEN, where, " is not in the cache and compiling is forbidden", fix);
+  if (!jit_allowed_) {
+    const std::string problem = cache_.seal_problem(unit.request());
+    fail(QUERN_JIT_FORBIDDEN, where, " is not in the cache",
+         problem.empty() ? "" : " as it was sealed (" + problem + ")", " and compiling is forbidden", fix);
+  }
   try {
     nvrtc_.need();
   } catch (const Error &error) {
