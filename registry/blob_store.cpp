@@ -1,10 +1,10 @@
 #include "registry/blob_store.hpp"
 
-#include <algorithm>
 #include <charconv>
 #include <map>
 #include <set>
 
+#include "registry/package_path.hpp"
 #include "registry/signature.hpp"
 #include "runtime/base/json.hpp"
 #include "runtime/base/sha256.hpp"
@@ -15,14 +15,6 @@ namespace {
 constexpr unsigned kReadOnlyFile = 0444;
 constexpr size_t kRefBytes = 65;  // the digest and a newline
 
-// One part of a kernel's id, as it may stand for a folder.
-bool is_id_part(const std::string &part) {
-  return !part.empty() && part.size() <= 100 && part[0] != '.' && std::all_of(part.begin(), part.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
-  });
-}
-
 int version_of(const std::string &name) {
   int version = -1;
   if (name.size() < 2 || name[0] != 'v' || (name[1] == '0' && name.size() > 2)) return -1;
@@ -31,10 +23,10 @@ int version_of(const std::string &name) {
   return error == std::errc() && rest == end ? version : -1;
 }
 
-std::optional<std::string> read_ref(const Directory &layer, const std::string &path) {
-  const auto content = layer.read_text(path, kRefBytes);
+std::optional<std::string> read_ref(const Cache &cache, const CacheLayer &layer, const std::string &path) {
+  const auto content = cache.read(layer, path, kRefBytes);
   if (!content || content->size() != kRefBytes || content->back() != '\n') return std::nullopt;
-  std::string digest = content->substr(0, 64);
+  std::string digest(content->begin(), content->end() - 1);
   if (!is_hex_digest(digest)) return std::nullopt;
   return digest;
 }
@@ -60,9 +52,7 @@ std::string signatures_path(const std::string &id, const std::string &manifest) 
 }  // namespace
 
 std::string ref_path(const std::string &id, int version) {
-  const size_t slash = id.find('/');
-  if (slash == std::string::npos || !is_id_part(id.substr(0, slash)) || !is_id_part(id.substr(slash + 1)) ||
-      version < 0) {
+  if (!is_package_id(id) || version < 0) {
     fail(QUERN_INVALID_ARGUMENT, "'", id, "' version ", version, " is no kernel; write it as owner/name");
   }
   return text("refs/", id, "/v", version);
@@ -80,12 +70,13 @@ std::vector<std::string> digests_in(std::string_view manifest) {
 
 std::optional<std::string> BlobStore::read(const std::string &sha256, size_t limit) {
   if (!is_hex_digest(sha256)) fail(QUERN_INVALID_ARGUMENT, "'", sha256, "' is no SHA-256; write 64 hex digits");
-  for (const Directory *layer : cache_.layers()) {
+  for (const CacheLayer *layer : cache_.layers()) {
     FileIdentity identity;
-    const auto bytes = layer->read(blob_path(sha256), limit, &identity);
+    const auto bytes = cache_.read(*layer, blob_path(sha256), limit, &identity);
     if (!bytes) continue;
-    if (hex(quern::sha256(*bytes)) == sha256) return std::string(bytes->begin(), bytes->end());
-    cache_.set_aside(*layer, blob_path(sha256), identity);
+    const bool verified = layer->seal || hex(quern::sha256(*bytes)) == sha256;
+    if (verified) return std::string(bytes->begin(), bytes->end());
+    cache_.set_aside(layer->directory, blob_path(sha256), identity);
   }
   return std::nullopt;
 }
@@ -111,8 +102,8 @@ bool BlobStore::keep(const std::string &path, std::string_view bytes, std::strin
 
 std::optional<std::string> BlobStore::ref(const std::string &id, int version) {
   const std::string path = ref_path(id, version);
-  for (const Directory *layer : cache_.layers()) {
-    if (auto digest = read_ref(*layer, path)) return digest;
+  for (const CacheLayer *layer : cache_.layers()) {
+    if (auto digest = read_ref(cache_, *layer, path)) return digest;
   }
   return std::nullopt;
 }
@@ -125,8 +116,9 @@ bool BlobStore::set_ref(const std::string &id, int version, const std::string &m
 }
 
 std::optional<std::string> BlobStore::signatures(const std::string &id, const std::string &manifest) {
-  for (const Directory *layer : cache_.layers()) {
-    if (auto found = layer->read_text(signatures_path(id, manifest), kMaxSignatureBytes)) return found;
+  for (const CacheLayer *layer : cache_.layers()) {
+    const auto found = cache_.read(*layer, signatures_path(id, manifest), kMaxSignatureBytes);
+    if (found) return std::string(found->begin(), found->end());
   }
   return std::nullopt;
 }
@@ -139,16 +131,17 @@ bool BlobStore::keep_signatures(const std::string &id, const std::string &manife
 
 std::vector<Ref> BlobStore::refs() {
   std::map<std::pair<std::string, int>, std::string> found;
-  for (const Directory *layer : cache_.layers()) {
-    for (const std::string &owner : layer->names("refs")) {
-      if (!is_id_part(owner)) continue;
-      for (const std::string &name : layer->names("refs/" + owner)) {
-        if (!is_id_part(name)) continue;
+  for (const CacheLayer *layer : cache_.layers()) {
+    const Directory &directory = layer->directory;
+    for (const std::string &owner : directory.names("refs")) {
+      for (const std::string &name : directory.names("refs/" + owner)) {
         const std::string id = owner + "/" + name;
-        for (const std::string &file : layer->names("refs/" + id)) {
+        if (!is_package_id(id)) continue;
+        for (const std::string &file : directory.names("refs/" + id)) {
           const int version = version_of(file);
           if (version < 0) continue;
-          if (auto digest = read_ref(*layer, "refs/" + id + "/" + file)) found.try_emplace({id, version}, *digest);
+          const auto digest = read_ref(cache_, *layer, "refs/" + id + "/" + file);
+          if (digest) found.try_emplace({id, version}, *digest);
         }
       }
     }
@@ -167,8 +160,8 @@ std::vector<CachedPackage> BlobStore::packages() {
       for (std::string &digest : digests_in(*manifest)) digests.insert(std::move(digest));
     }
     const auto first_of = [&](const std::string &path) -> std::optional<FileIdentity> {
-      for (const Directory *layer : cache_.layers()) {
-        if (const auto identity = layer->identify(path)) return identity;
+      for (const CacheLayer *layer : cache_.layers()) {
+        if (const auto identity = layer->directory.identify(path)) return identity;
       }
       return std::nullopt;
     };

@@ -16,8 +16,6 @@ constexpr std::chrono::minutes kBetweenFlushes{5};
 
 }  // namespace
 
-std::string entry_path(const std::string &file) { return "jit/" + file.substr(0, 2) + "/" + file; }
-
 Cache::Cache(fs::path directory, CacheMode mode)
     : Cache([&] {
         CacheSettings settings;
@@ -29,7 +27,8 @@ Cache::Cache(fs::path directory, CacheMode mode)
 Cache::Cache(CacheSettings settings)
     : settings_(std::move(settings)),
       mode_(settings_.mode),
-      lower_(mode_ == CacheMode::kOff ? std::vector<fs::path>() : settings_.lower),
+      lower_(mode_ == CacheMode::kOff ? std::vector<fs::path>() : settings_.lower,
+             {settings_.seal_keys, settings_.clock}),
       next_flush_(std::chrono::steady_clock::now() + kBetweenFlushes) {
   const fs::path &directory = settings_.directory;
   if (mode_ == CacheMode::kOff) {
@@ -39,6 +38,10 @@ Cache::Cache(CacheSettings settings)
     reason_ = "no directory; set QUERN_CACHE_DIR or HOME";
   } else {
     if (mode_ == CacheMode::kReadOnly) reason_ = "as asked";
+    if (sealed()) {
+      mode_ = CacheMode::kReadOnly;
+      reason_ = "sealed";
+    }
     try {
       if (mode_ == CacheMode::kReadWrite) {
         try {
@@ -48,17 +51,20 @@ Cache::Cache(CacheSettings settings)
           reason_ = error.what();
         }
       }
-      main_ = open_layer(directory, settings_.durable);
+      main_layer_ = open_layer(directory, settings_.durable, {settings_.seal_keys, settings_.clock});
+      main_ = &main_layer_->directory;
     } catch (const std::exception &error) {
       mode_ = CacheMode::kOff;
       reason_ = error.what();
     }
   }
-  if (mode_ == CacheMode::kOff && !lower_.directories().empty()) mode_ = CacheMode::kReadOnly;
+  if (mode_ == CacheMode::kOff && !lower_.layers().empty()) mode_ = CacheMode::kReadOnly;
   const bool writes = mode_ == CacheMode::kReadWrite;
-  const bool network = main_ && on_network_file_system(directory);
-  index_ = std::make_unique<CacheIndex>(main_ ? index_place(directory, network, settings_.runtime_dir) : fs::path(),
-                                        main_ && !network && !writes);
+  // Nobody signed the index of a sealed directory, so it is not even opened.
+  const bool on_disk = main_ != nullptr && !sealed();
+  const bool network = on_disk && on_network_file_system(directory);
+  index_ = std::make_unique<CacheIndex>(on_disk ? index_place(directory, network, settings_.runtime_dir) : fs::path(),
+                                        on_disk && !network && !writes);
 }
 
 Cache::~Cache() {
@@ -80,12 +86,46 @@ std::string Cache::state() const {
   return "off: " + reason_;
 }
 
-std::vector<const Directory *> Cache::layers() const {
-  std::vector<const Directory *> found;
+std::vector<const CacheLayer *> Cache::layers() const {
+  std::vector<const CacheLayer *> found;
   if (mode_ == CacheMode::kOff) return found;
-  if (main_) found.push_back(&*main_);
-  for (const Directory &directory : lower_.directories()) found.push_back(&directory);
+  if (main_layer_) found.push_back(&*main_layer_);
+  for (const CacheLayer &layer : lower_.layers()) found.push_back(&layer);
   return found;
+}
+
+std::optional<std::vector<uint8_t>> Cache::read(const CacheLayer &layer, const std::string &file, size_t limit,
+                                                FileIdentity *identity) const {
+  if (!layer.seal) return layer.directory.read(file, limit, identity);
+  std::string problem;
+  auto bytes = read_sealed(layer.directory, *layer.seal, file, limit, problem);
+  if (!problem.empty()) {
+    const std::lock_guard lock(mutex_);
+    seal_problems_[(layer.directory.path() / file).string()] = problem;
+  }
+  return bytes;
+}
+
+bool Cache::seals_manifest(const std::string &sha256) const {
+  const std::vector<const CacheLayer *> all = layers();
+  return std::any_of(all.begin(), all.end(),
+                     [&](const CacheLayer *layer) { return layer->seal && layer->seal->allows_manifest(sha256); });
+}
+
+std::vector<CacheProblem> Cache::seal_problems() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<CacheProblem> problems;
+  for (const auto &[path, what] : seal_problems_) problems.push_back({path, what, false});
+  return problems;
+}
+
+std::string Cache::seal_problem(const std::string &request) const {
+  std::string problems;
+  for (const CacheProblem &problem : seal_problems()) {
+    if (problem.path.find("/" + request + ".") == std::string::npos) continue;
+    problems += text(problems.empty() ? "" : "; ", problem.path, ": ", problem.what);
+  }
+  return problems;
 }
 
 void Cache::set_aside(const Directory &layer, const std::string &file, const FileIdentity &identity) {
@@ -100,34 +140,50 @@ void Cache::set_aside(const Directory &layer, const std::string &file, const Fil
   if (&layer == writable()) layer.move(file, "quarantine/" + name, &identity);
 }
 
-std::optional<CacheEntry> Cache::load_file(const Directory &layer, const std::string &file,
+std::optional<CacheEntry> Cache::load_file(const CacheLayer &layer, const std::string &file,
                                            const std::string &request) {
   FileIdentity identity;
-  const auto bytes = layer.read(entry_path(file), kMaxEntryBytes, &identity);
+  const auto bytes = read(layer, entry_path(file), kMaxEntryBytes, &identity);
   if (!bytes) return std::nullopt;
-  std::optional<CacheEntry> entry = decode_entry(*bytes);
+  std::optional<CacheEntry> entry = layer.seal ? decode_verified_entry(*bytes) : decode_entry(*bytes);
   if (entry && entry->request == request && entry_file_name(request, entry->nvrtc) == file) return entry;
-  set_aside(layer, entry_path(file), identity);
+  set_aside(layer.directory, entry_path(file), identity);
   return std::nullopt;
 }
 
+// Of all builds of NVRTC, the newest first; with what is sealed and missing.
+std::vector<std::string> Cache::files_of(const CacheLayer &layer, const std::string &request) const {
+  const std::string folder = "jit/" + request.substr(0, 2);
+  std::vector<std::string> files;
+  for (std::string &name : layer.directory.names(folder)) {
+    if (name.starts_with(request + ".") && name.ends_with(kEntrySuffix)) files.push_back(std::move(name));
+  }
+  if (layer.seal) {
+    const std::string first = entry_path(request + ".");
+    for (auto at = layer.seal->files.lower_bound(first); at != layer.seal->files.end(); ++at) {
+      if (!at->first.starts_with(first)) break;
+      files.push_back(at->first.substr(folder.size() + 1));
+    }
+  }
+  // 12.10 comes after 12.9.
+  std::sort(files.begin(), files.end(),
+            [](const std::string &a, const std::string &b) { return ::strverscmp(a.c_str(), b.c_str()) > 0; });
+  files.erase(std::unique(files.begin(), files.end()), files.end());
+  return files;
+}
+
 std::optional<CacheEntry> Cache::load(const std::string &request, const std::string &nvrtc) {
-  for (const Directory *layer : layers()) {
+  for (const CacheLayer *layer : layers()) {
     std::vector<std::string> files;
-    if (!nvrtc.empty()) {
-      files.push_back(entry_file_name(request, nvrtc));
+    if (nvrtc.empty()) {
+      files = files_of(*layer, request);
     } else {
-      for (std::string &name : layer->names("jit/" + request.substr(0, 2))) {
-        if (name.rfind(request + ".", 0) == 0 && name.ends_with(kEntrySuffix)) files.push_back(std::move(name));
-      }
-      // The newest build first; 12.10 comes after 12.9.
-      std::sort(files.begin(), files.end(),
-                [](const std::string &a, const std::string &b) { return ::strverscmp(a.c_str(), b.c_str()) > 0; });
+      files.push_back(entry_file_name(request, nvrtc));
     }
     for (const std::string &file : files) {
       std::optional<CacheEntry> entry = load_file(*layer, file, request);
       if (!entry) continue;
-      if (layer == writable()) {
+      if (&layer->directory == writable()) {
         count("hits");
         count("saved_ms", entry->compile_ms);
         count_use(file);
@@ -139,11 +195,10 @@ std::optional<CacheEntry> Cache::load(const std::string &request, const std::str
 }
 
 bool Cache::holds(const std::string &request) const {
-  for (const Directory *layer : layers()) {
-    const std::vector<std::string> names = layer->names("jit/" + request.substr(0, 2));
-    if (std::any_of(names.begin(), names.end(),
-                    [&](const std::string &name) { return name.rfind(request + ".", 0) == 0; })) {
-      return true;
+  for (const CacheLayer *layer : layers()) {
+    for (const std::string &file : files_of(*layer, request)) {
+      const std::string path = entry_path(file);
+      if (!layer->seal || (layer->seal->digest_of(path) != nullptr && layer->directory.identify(path))) return true;
     }
   }
   return false;

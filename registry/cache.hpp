@@ -1,6 +1,7 @@
 // The cache of compiled kernels on disk (cache_layers.hpp shows the layout). An entry is found by its name alone and
 // verified by its hash at each load; a damaged one is set aside and is a miss. Several processes may use one cache at
-// once. Nothing that goes wrong with it fails a call. Thread-safe.
+// once. Nothing that goes wrong with it fails a call. Where only what is sealed counts, nothing is written, and what
+// the seal does not name as it is counts as absent. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -34,6 +35,8 @@ struct CacheSettings {
   bool durable = true;                       // sync what is written
   std::filesystem::path runtime_dir;         // for the index of a cache on a network file system
   std::chrono::milliseconds between_checks{10000};
+  std::vector<PublicKey> seal_keys;  // if not empty: only directories that one of them sealed are used, and not written
+  Clock clock = system_seconds;      // for the expiry of seals
 };
 
 struct CacheRow {
@@ -93,8 +96,19 @@ class Cache {
   const std::vector<std::string> &refused_layers() const { return lower_.refused(); }
 
   // The directories to search, in order; the one to write, or null.
-  std::vector<const Directory *> layers() const;
-  const Directory *writable() const { return mode_ == CacheMode::kReadWrite ? &*main_ : nullptr; }
+  std::vector<const CacheLayer *> layers() const;
+  const Directory *writable() const { return mode_ == CacheMode::kReadWrite ? main_ : nullptr; }
+  // A file of one of them; nothing if it is absent, larger, or not what the seal names.
+  std::optional<std::vector<uint8_t>> read(const CacheLayer &layer, const std::string &file, size_t limit,
+                                           FileIdentity *identity = nullptr) const;
+
+  bool sealed() const { return !settings_.seal_keys.empty(); }
+  // Whether the seal of a directory in use names this manifest.
+  bool seals_manifest(const std::string &sha256) const;
+  // What did not match the seal of its directory when it was looked for, by whole path; of one request: as text, ""
+  // if nothing.
+  std::vector<CacheProblem> seal_problems() const;
+  std::string seal_problem(const std::string &request) const;
 
   // The entry for a request as compiled by this build of NVRTC; by any, the newest first, if `nvrtc` is "".
   std::optional<CacheEntry> load(const std::string &request, const std::string &nvrtc);
@@ -131,7 +145,8 @@ class Cache {
   CacheCheck check(bool thorough, bool repair, const std::function<bool(const CacheProblem &)> &found);
 
  private:
-  std::optional<CacheEntry> load_file(const Directory &layer, const std::string &file, const std::string &request);
+  std::optional<CacheEntry> load_file(const CacheLayer &layer, const std::string &file, const std::string &request);
+  std::vector<std::string> files_of(const CacheLayer &layer, const std::string &request) const;
   void count_use(const std::string &file);
   std::vector<EntryFile> entry_files(const Directory &layer) const;
   bool remove_entry(const std::string &file, const FileIdentity &identity);
@@ -147,20 +162,19 @@ class Cache {
   CacheSettings settings_;
   CacheMode mode_;
   std::string reason_;
-  std::optional<Directory> main_;  // unless it cannot even be read
+  std::optional<CacheLayer> main_layer_;  // unless it cannot even be read
+  const Directory *main_ = nullptr;       // of main_layer_
   CacheLayers lower_;
   std::unique_ptr<CacheIndex> index_;
   std::atomic<int64_t> corrupt_seen_{0}, evicted_{0};
-  std::atomic<bool> index_is_behind_{false};  // it does not know what was published here
-  std::mutex mutex_;                          // guards what follows
-  std::map<std::string, EntryUse> uses_;      // not yet written to the index
-  Counters counters_;                         // likewise
-  std::set<std::string> damaged_;             // files already counted, since one miss looks twice
+  std::atomic<bool> index_is_behind_{false};                  // it does not know what was published here
+  mutable std::mutex mutex_;                                  // guards what follows
+  std::map<std::string, EntryUse> uses_;                      // not yet written to the index
+  Counters counters_;                                         // likewise
+  std::set<std::string> damaged_;                             // files already counted, since one miss looks twice
+  mutable std::map<std::string, std::string> seal_problems_;  // by the file's whole path
   std::chrono::steady_clock::time_point next_flush_, next_check_{};
   int64_t published_bytes_ = 0;  // since the last check
 };
-
-// "jit/ab/<file>"
-std::string entry_path(const std::string &file);
 
 }  // namespace quern

@@ -1,4 +1,5 @@
 // Verify and doctor: what is wrong with a cache, and setting it right.
+#include <algorithm>
 #include <ctime>
 
 #include "registry/blob_store.hpp"
@@ -87,6 +88,36 @@ void check_refs(const Directory &directory, BlobStore &blobs, Examination &exami
   }
 }
 
+// Files below a folder of the cache, with the folder before their names.
+void list_files(const Directory &directory, const std::string &folder, int depth, std::vector<std::string> &files) {
+  for (const std::string &name : directory.names(folder)) {
+    const std::string path = folder + "/" + name;
+    const auto identity = directory.identify(path);
+    if (identity && identity->folder && depth > 0) {
+      list_files(directory, path, depth - 1, files);
+    } else if (identity) {
+      files.push_back(path);
+    }
+  }
+}
+
+// What is sealed is read and hashed; what is not has no business here. Neither is anyone's to repair but who seals.
+void check_seal(const Directory &directory, const Seal &seal, Examination &examination) {
+  std::vector<std::string> files;
+  for (const char *folder : {"jit", "blobs", "refs", "tuned"}) list_files(directory, folder, 3, files);
+  for (const auto &[path, digest] : seal.files) files.push_back(path);
+  std::sort(files.begin(), files.end());
+  files.erase(std::unique(files.begin(), files.end()), files.end());
+  for (const std::string &path : files) {
+    if (path.starts_with("jit/")) ++examination.result.entries;
+    if (path.starts_with("blobs/")) ++examination.result.blobs;
+    std::string problem;
+    const auto bytes = read_sealed(directory, seal, path, kMaxEntryBytes, problem);
+    if (bytes) examination.result.bytes += static_cast<int64_t>(bytes->size());
+    if (!problem.empty()) examination.problem(path, problem, [] { return false; });
+  }
+}
+
 }  // namespace
 
 CacheCheck Cache::check(bool thorough, bool repair, const std::function<bool(const CacheProblem &)> &found) {
@@ -94,6 +125,10 @@ CacheCheck Cache::check(bool thorough, bool repair, const std::function<bool(con
   if (repair && mode_ != CacheMode::kReadWrite) fail(QUERN_IO_ERROR, "cannot repair: the cache is ", state());
   flush_uses();
   Examination examination(repair, found);
+  if (main_layer_->seal) {
+    check_seal(*main_, *main_layer_->seal, examination);
+    return examination.result;
+  }
   const std::vector<EntryFile> entries = entry_files(*main_);
   for (const EntryFile &entry : entries) check_entry(*main_, entry, examination);
   check_blobs(*main_, examination);

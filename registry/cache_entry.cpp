@@ -82,6 +82,18 @@ std::string entry_file_name(const std::string &request, const std::string &nvrtc
   return request + "." + nvrtc + std::string(kEntrySuffix);
 }
 
+bool is_entry_file_name(std::string_view name) {
+  return name.size() > 65 + kEntrySuffix.size() && is_hex_digest(name.substr(0, 64)) && name[64] == '.' &&
+         name.ends_with(kEntrySuffix) && name.find('/') == std::string_view::npos;
+}
+
+std::string_view build_in(std::string_view entry_file) {
+  entry_file.remove_prefix(entry_file.rfind('/') + 1);
+  return entry_file.substr(65, entry_file.size() - 65 - kEntrySuffix.size());
+}
+
+std::string entry_path(const std::string &file) { return "jit/" + file.substr(0, 2) + "/" + file; }
+
 std::vector<uint8_t> encode_entry(const CacheEntry &entry) {
   FlatJson fields;
   each_field(entry, [&](const char *key, const auto &value) { fields[key] = value; });
@@ -101,7 +113,12 @@ std::optional<CacheEntry> decode_entry(std::span<const uint8_t> bytes) {
   if (bytes.size() < kDigestBytes) return std::nullopt;
   const auto body = bytes.first(bytes.size() - kDigestBytes);
   if (std::memcmp(sha256(body).data(), bytes.data() + body.size(), kDigestBytes) != 0) return std::nullopt;
-  Reader reader{body};
+  return decode_verified_entry(bytes);
+}
+
+std::optional<CacheEntry> decode_verified_entry(std::span<const uint8_t> bytes) {
+  if (bytes.size() < kDigestBytes) return std::nullopt;
+  Reader reader{bytes.first(bytes.size() - kDigestBytes)};
   const auto magic = reader.take(sizeof kMagic);
   if (!reader.good || std::memcmp(magic.data(), kMagic, sizeof kMagic) != 0) return std::nullopt;
   if (reader.number(4) != kFormat) return std::nullopt;

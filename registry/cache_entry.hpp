@@ -36,9 +36,17 @@ inline constexpr std::string_view kEntrySuffix = ".qkc";
 // "<request>.<nvrtc build>.qkc", by which an entry is found.
 std::string entry_file_name(const std::string &request, const std::string &nvrtc);
 
+// Whether it can be such a name, and the build in it, with or without folders before it.
+bool is_entry_file_name(std::string_view name);
+std::string_view build_in(std::string_view entry_file);
+// "jit/ab/<file>", where it lies in a cache.
+std::string entry_path(const std::string &file);
+
 std::vector<uint8_t> encode_entry(const CacheEntry &entry);
 
 // Nothing if the bytes are not exactly what encode_entry() wrote.
 std::optional<CacheEntry> decode_entry(std::span<const uint8_t> bytes);
+// For bytes whose hash was found right by other means: theirs at the end is passed over.
+std::optional<CacheEntry> decode_verified_entry(std::span<const uint8_t> bytes);
 
 }  // namespace quern

@@ -57,10 +57,16 @@ void make_layout(const fs::path &path, bool durable) {
   }
 }
 
-CacheLayers::CacheLayers(const std::vector<fs::path> &paths) {
+CacheLayer open_layer(const fs::path &path, bool durable, const SealRules &rules) {
+  CacheLayer layer{open_layer(path, durable), std::nullopt};
+  if (!rules.keys.empty()) layer.seal = load_seal(layer.directory, rules.keys, rules.clock);
+  return layer;
+}
+
+CacheLayers::CacheLayers(const std::vector<fs::path> &paths, const SealRules &rules) {
   for (const fs::path &path : paths) {
     try {
-      directories_.push_back(open_layer(path));
+      layers_.push_back(open_layer(path, true, rules));
     } catch (const Error &error) {
       refused_.push_back(text(path.string(), " is not used: ", error.what()));
     }

@@ -8,14 +8,17 @@
 //   tuned/                               what tuning found
 //   trust/<registry>/                    the registry's metadata that was accepted last
 //   locks/<request>.lock                 held while somebody compiles it
+//   seal.json  seal.json.sig             what counts, where only what is sealed does (seal.hpp)
 //   tmp/                                 files being written
 //   quarantine/                          files whose contents were not what their name says
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "registry/seal.hpp"
 #include "runtime/base/directory.hpp"
 
 namespace quern {
@@ -27,16 +30,30 @@ Directory open_layer(const std::filesystem::path &path, bool durable = true);
 // Makes what is missing of the layout. Throws QUERN_IO_ERROR where it cannot be written.
 void make_layout(const std::filesystem::path &path, bool durable);
 
+// Who may seal; no keys: directories need no seal.
+struct SealRules {
+  std::vector<PublicKey> keys;
+  Clock clock = system_seconds;
+};
+
+struct CacheLayer {
+  Directory directory;
+  std::optional<Seal> seal;  // where one is asked for
+};
+
+// As above, and with its seal if there are keys; then throws as load_seal() too.
+CacheLayer open_layer(const std::filesystem::path &path, bool durable, const SealRules &rules);
+
 class CacheLayers {
  public:
   // Directories that cannot be used are passed over; refused() says why.
-  explicit CacheLayers(const std::vector<std::filesystem::path> &paths);
+  CacheLayers(const std::vector<std::filesystem::path> &paths, const SealRules &rules);
 
-  const std::vector<Directory> &directories() const { return directories_; }
+  const std::vector<CacheLayer> &layers() const { return layers_; }
   const std::vector<std::string> &refused() const { return refused_; }
 
  private:
-  std::vector<Directory> directories_;
+  std::vector<CacheLayer> layers_;
   std::vector<std::string> refused_;
 };
 

@@ -25,10 +25,7 @@ std::set<std::string> read_list(JsonObject &object, const char *key, bool (*acce
 
 bool is_digest(const std::string &text) { return is_hex_digest(text); }
 
-bool is_entry_file(const std::string &text) {
-  return text.size() > 64 + kEntrySuffix.size() && is_hex_digest(text.substr(0, 64)) && text.ends_with(kEntrySuffix) &&
-         text.find('/') == std::string::npos;
-}
+bool is_entry_file(const std::string &text) { return is_entry_file_name(text); }
 
 CacheRoot read_root(const std::string &name, const std::string &content) {
   const Json json = parse_strict(content, "roots/" + name + ".json");

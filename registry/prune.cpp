@@ -26,10 +26,7 @@ std::vector<EntryFile> Cache::entry_files(const Directory &layer) const {
   std::vector<EntryFile> found;
   for (const std::string &shard : layer.names("jit")) {
     for (std::string &file : layer.names("jit/" + shard)) {
-      if (file.size() < 64 + 6 || !is_hex_digest(file.substr(0, 64)) || !file.ends_with(kEntrySuffix) ||
-          file.substr(0, 2) != shard) {
-        continue;
-      }
+      if (!is_entry_file_name(file) || file.substr(0, 2) != shard) continue;
       if (const auto identity = layer.identify(entry_path(file))) found.push_back({std::move(file), *identity});
     }
   }
@@ -48,7 +45,7 @@ std::vector<CacheRow> Cache::scan(const std::set<std::string> &digests) {
     row.identity = found.identity;
     row.size = found.identity.size;
     row.rooted = roots.keeps_entry(row.file);
-    const auto bytes = main_->read(entry_path(row.file), kMaxEntryBytes);
+    const auto bytes = read(*main_layer_, entry_path(row.file), kMaxEntryBytes);
     if (!bytes && !main_->identify(entry_path(row.file))) continue;  // removed under us
     std::optional<CacheEntry> entry;
     if (bytes) entry = decode_entry(*bytes);
@@ -59,7 +56,7 @@ std::vector<CacheRow> Cache::scan(const std::set<std::string> &digests) {
     } else {
       row.state = EntryState::kCorrupt;
       row.entry.request = row.file.substr(0, 64);
-      row.entry.nvrtc = row.file.substr(65, row.file.size() - 69);
+      row.entry.nvrtc = build_in(row.file);
     }
     const auto use = known.find(row.file);
     if (use != known.end()) {

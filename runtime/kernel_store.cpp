@@ -44,15 +44,21 @@ std::optional<KernelStore::Code> KernelStore::find(const CompileUnit &unit, cons
   if (cache_.corrupt_seen() != corrupt_before) {
     log_.write(QUERN_LOG_WARN, "cache", "damaged entry ", request, " of ", unit.kernel, " is ignored");
   }
-  if (!entry) return std::nullopt;
+  if (!entry) {
+    const std::string problem = cache_.seal_problem(request);
+    if (!problem.empty()) log_.write(QUERN_LOG_WARN, "cache", unit.kernel, ": ", problem);
+    return std::nullopt;
+  }
   ++stats_.disk_hits;
   log_.write(QUERN_LOG_DEBUG, "cache", "hit ", request, " ", unit.kernel, " ", unit.target.name());
   return Code{std::move(*entry), true, "", true, ""};
 }
 
 void KernelStore::fail_forbidden(const CompileUnit &unit) const {
-  fail(QUERN_JIT_FORBIDDEN, described(unit),
-       " is not in the cache and compiling is forbidden; run quern prefetch --arch ", unit.target.name(),
+  const std::string problem = cache_.seal_problem(unit.request());
+  fail(QUERN_JIT_FORBIDDEN, described(unit), " is not in the cache",
+       problem.empty() ? "" : " as it was sealed (" + problem + ")",
+       " and compiling is forbidden; run quern prefetch --arch ", unit.target.name(),
        " into this cache: ", cache_.state());
 }
 

@@ -37,12 +37,13 @@ std::vector<std::pair<size_t, int64_t>> tuning_fields(const Problem &problem) {
 
 std::optional<Measurement> load_tuning(const Hub &hub, const Problem &problem, const std::string &model) {
   const std::string file = file_of(problem, model);
-  for (const Directory *layer : hub.cache().layers()) {
-    const std::optional<std::string> content = layer->read_text(file, kMaxFile);
-    if (!content) continue;
-    const std::string place = (layer->path() / file).string();
+  for (const CacheLayer *layer : hub.cache().layers()) {
+    const auto bytes = hub.cache().read(*layer, file, kMaxFile);
+    if (!bytes) continue;
+    const std::string content(bytes->begin(), bytes->end());
+    const std::string place = (layer->directory.path() / file).string();
     try {
-      Measurement found = read_measurement(parse_strict(*content, place), "", *problem.operation, "");
+      Measurement found = read_measurement(parse_strict(content, place), "", *problem.operation, "");
       if (found.fits(problem, model)) return found;
       hub.log().write(QUERN_LOG_WARN, "dispatch", place, " is of another problem; tune again");
     } catch (const Error &error) {

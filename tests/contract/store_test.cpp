@@ -5,6 +5,7 @@
 
 #include "nvrtc_required.hpp"
 #include "registry/package.hpp"
+#include "registry/sealing.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/sha256.hpp"
 #include "temporary_directory.hpp"
@@ -72,6 +73,30 @@ TEST_F(StoreTest, ForbiddenToCompileAMissSaysWhatAndWhere) {
   EXPECT_EQ(error.status(), QUERN_JIT_FORBIDDEN);
   EXPECT_SAYS(error,
               "you/test:one for sm_80 is not in the cache and compiling is forbidden; run quern prefetch --arch sm_80");
+}
+
+TEST_F(StoreTest, WhatIsNotAsItWasSealedIsNamed) {
+  CacheEntry entry;
+  entry.request = kSound.request();
+  entry.nvrtc = "13.0.88-1";
+  entry.target = "sm_80";
+  std::string problem;
+  ASSERT_TRUE(Cache(directory_.path(), CacheMode::kReadWrite).publish(entry, problem)) << problem;
+  const Directory directory(directory_.path());
+  const SecretKey key = SecretKey::generate();
+  publish_seal(directory, make_seal(directory, everything_in(directory), kEarliestNow), key);
+  CacheSettings settings;
+  settings.directory = directory_.path();
+  settings.seal_keys = {key.public_key()};
+  Nvrtc nvrtc(kAbsent, read_environment());
+  Cache whole(settings);
+  EXPECT_TRUE(KernelStore(whole, nvrtc, false, kSilent).get(kSound).from_cache);
+  const fs::path file = entry_file();
+  fs::remove(file);
+  Cache lacking(settings);
+  const Error error = error_of([&] { KernelStore(lacking, nvrtc, false, kSilent).get(kSound); });
+  EXPECT_EQ(error.status(), QUERN_JIT_FORBIDDEN);
+  EXPECT_SAYS(error, "not in the cache as it was sealed (" + file.string() + ": the seal names it and it is missing)");
 }
 
 TEST_F(StoreTest, WithoutNvrtcAMissNamesThePlaceTried) {
