@@ -58,7 +58,8 @@ ResolvedPackage Resolver::install(const std::string &id, FoundRelease found, con
   resolved.verdict = policy_.judge(id, found.manifest, found.signatures, vouched_for);
   if (resolved.verdict.trust == Trust::kRefused) fail(QUERN_UNTRUSTED, resolved.verdict.reason);
 
-  const std::string origin = text(found.registry.empty() ? "the cache" : "registry " + found.registry, ": ", id);
+  const std::string registry = found.registry.empty() && lock != nullptr ? lock->registry : found.registry;
+  const std::string origin = text(registry.empty() ? "the cache" : "registry " + registry, ": ", id);
   Manifest manifest = parse_published_manifest(found.manifest, origin + "/kernel.json");
   if (manifest.id != id || (lock != nullptr && lock->version != 0 && manifest.version != lock->version)) {
     fail(QUERN_UNTRUSTED, origin, " is ", manifest.id, " version ", manifest.version, ", not what was asked for");
@@ -87,7 +88,7 @@ ResolvedPackage Resolver::install(const std::string &id, FoundRelease found, con
   resolved.pin.id = id;
   resolved.pin.version = manifest.version;
   resolved.pin.commit = found.commit;
-  resolved.pin.registry = found.registry.empty() && lock != nullptr ? lock->registry : found.registry;
+  resolved.pin.registry = registry;
   resolved.pin.build = manifest.build;
   resolved.pin.manifest = digest;
   resolved.pin.size = static_cast<int64_t>(found.manifest.size());

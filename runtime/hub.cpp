@@ -11,6 +11,7 @@ CacheSettings cache_settings(const HubSettings &settings) {
   cache.max_bytes = settings.cache_max_bytes;
   cache.max_age_s = settings.cache_max_age_s;
   cache.durable = settings.durable;
+  cache.seal_keys = settings.seal_keys;
   cache.runtime_dir = settings.environment.xdg_runtime_dir;
   return cache;
 }

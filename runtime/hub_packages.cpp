@@ -17,7 +17,32 @@ LockFile load_lock(const std::string &path) {
   return parse_lock_file(*document, path);
 }
 
+// What sealed bundles hold, as a lock file would name it: their key vouches for it.
+LockFile sealed_packages(Cache &cache) {
+  BlobStore blobs(cache);
+  LockFile sealed;
+  for (const CacheLayer *layer : cache.layers()) {
+    if (!layer->seal) continue;
+    for (const std::string &digest : layer->seal->manifests) {
+      const std::optional<std::string> document = blobs.read(digest);
+      if (!document) continue;  // the cache remembers why
+      const Manifest manifest = parse_published_manifest(*document, digest);
+      LockedKernel kernel;
+      kernel.id = manifest.id;
+      kernel.version = manifest.version;
+      kernel.build = manifest.build;
+      kernel.manifest = digest;
+      kernel.size = static_cast<int64_t>(document->size());
+      kernel.files.emplace("kernel.json", digest);
+      for (const ManifestFile &file : manifest.files) kernel.files.emplace(file.path, file.sha256);
+      if (sealed.find_manifest(kernel.id, digest) == nullptr) sealed.kernels.push_back(std::move(kernel));
+    }
+  }
+  return sealed;
+}
+
 std::string origin_of(const std::string &lock_file, const LockedKernel &kernel) {
+  if (lock_file.empty()) return text("a sealed bundle: ", kernel.id);
   const std::string which = kernel.version == 0 ? kernel.revision : text(kernel.version);
   return text(lock_file, ": ", kernel.id, "@", which);
 }
@@ -28,7 +53,7 @@ HubPackages::HubPackages(const HubSettings &settings, Cache &cache, const Log &l
     : settings_(settings),
       cache_(cache),
       log_(log),
-      lock_(load_lock(settings.lock_file)),
+      lock_(settings.lock_file.empty() ? sealed_packages(cache) : load_lock(settings.lock_file)),
       catalog_(std::make_shared<const Catalog>(settings.kernel_path)) {
   for (const std::string &note : lock_.notes) log_.write(QUERN_LOG_INFO, "fetch", note);
   learn_locked();

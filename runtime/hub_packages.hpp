@@ -28,7 +28,7 @@ class HubPackages {
   HubPackages(const HubSettings &settings, Cache &cache, const Log &log);
 
   std::shared_ptr<const Catalog> catalog() const;
-  // Of the settings' lock file; without kernels if there is none.
+  // Of the settings' lock file; else what sealed bundles hold; else without kernels.
   const LockFile &lock() const { return lock_; }
   const std::string &lock_path() const { return settings_.lock_file; }
 

@@ -129,6 +129,29 @@ static void test_hub(quern_hub *hub) {
   INVALID(quern_hub_get_stats(hub, NULL));
 }
 
+static void test_packages(quern_hub *hub) {
+  quern_resolve_options options = QUERN_RESOLVE_OPTIONS_INIT;
+  quern_lock_options lock = QUERN_LOCK_OPTIONS_INIT;
+  INVALID(quern_resolve(NULL, "acme/gemm@1", NULL, NULL, NULL));
+  INVALID(quern_resolve(hub, "acme", NULL, NULL, NULL));
+  INVALID(quern_resolve(hub, "acme/gemm@1,", NULL, NULL, NULL));
+  INVALID(quern_resolve(hub, "acme/gemm@sha256:12", NULL, NULL, NULL));
+  EXPECT(QUERN_NOT_FOUND, quern_resolve(hub, NULL, NULL, NULL, NULL)); /* no lock file */
+  EXPECT(QUERN_IO_ERROR, quern_resolve(hub, "acme/gemm@1", NULL, NULL, NULL)); /* no cache */
+  options.locked = 2;
+  INVALID(quern_resolve(hub, "acme/gemm@1", &options, NULL, NULL));
+  options.struct_size = 3;
+  INVALID(quern_resolve(hub, "acme/gemm@1", &options, NULL, NULL));
+  INVALID(quern_lock(NULL, NULL, "quern.lock", NULL, NULL, NULL));
+  INVALID(quern_lock(hub, NULL, NULL, NULL, NULL, NULL));
+  INVALID(quern_lock(hub, NULL, "", NULL, NULL, NULL));
+  EXPECT(QUERN_NOT_FOUND, quern_lock(hub, NULL, "/nonexistent/quern.lock", NULL, NULL, NULL));
+  lock.source = "/nonexistent/kernels.lock";
+  EXPECT(QUERN_NOT_FOUND, quern_lock(hub, "acme/gemm@1", "/nonexistent/quern.lock", &lock, NULL, NULL));
+  lock.check = -1;
+  INVALID(quern_lock(hub, "acme/gemm@1", "/nonexistent/quern.lock", &lock, NULL, NULL));
+}
+
 static void test_devices(quern_hub *hub) {
   static const char *const kUnknown[] = {"gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1x",
                                          "CPU", "cpu:1", "sm_12",  "sm_90b",  "90a"};
@@ -890,6 +913,7 @@ int main(void) {
   test_struct_sizes();
   hub = open_hub();
   test_hub(hub);
+  test_packages(hub);
   test_devices(hub);
   test_weights_infer();
   test_presets();

@@ -144,7 +144,8 @@ class Lock(HubTest):
         self.assertNotIn(ID, self.explained())
         self.cut_off_registry_only()
         self.assertIn(ID, self.explained("--lock", self.file))
-        self.assertIn("registry", json.dumps(self.read_json("info", "--lock", self.file)))
+        origins = [package["origin"] for package in self.read_json("info", "--lock", self.file)["packages"]]
+        self.assertEqual(origins[0], "registry main: " + ID)
         self.assertNotEqual(newest, self.manifest)
 
     def cut_off_registry_only(self):
@@ -206,8 +207,8 @@ class Prefetch(HubTest):
         self.file = self.path("quern.lock")
         self.succeed("lock", ID + "@1", "-o", self.file)
 
-    def prefetch(self, *arguments, code=0):
-        return self.read_json("prefetch", "--lock", self.file, "--arch", "sm_80", "--package", ID, *arguments, code=code)
+    def prefetch(self, *arguments, arch="sm_80"):
+        return self.read_json("prefetch", "--lock", self.file, "--arch", arch, "--package", ID, *arguments)
 
     def test_a_deployment_needs_neither_network_nor_compiler_nor_a_writable_disk(self):
         shutil.rmtree(self.path("cache"))
@@ -222,15 +223,15 @@ class Prefetch(HubTest):
         self.assertIn(ID, self.explained("--cache-dir", into))
 
     def test_check_says_what_is_missing(self):
-        self.fail_with(1, "is not in the cache", "prefetch", "--check", "--lock", self.file, "--arch", "sm_80",
+        self.fail_with(1, "is not in the cache", "prefetch", "-q", "--check", "--lock", self.file, "--arch", "sm_80",
                        "--package", ID)
         self.prefetch()
         self.prefetch("--check")
-        self.fail_with(1, "sm_90", "prefetch", "--check", "--lock", self.file, "--arch", "sm_90a", "--package", ID)
+        self.fail_with(1, "sm_90", "prefetch", "-q", "--check", "--lock", self.file, "--arch", "sm_90a", "--package", ID)
         os.remove(self.path("config/quern/trust.json"))
         self.assertEqual(self.prefetch("--check")["packages"][0]["trust"], "locked")
         shutil.rmtree(self.path("cache/quern/blobs"))
-        self.fail_with(5, "not in the cache", "prefetch", "--check", "--lock", self.file, "--arch", "sm_80")
+        self.fail_with(5, "not in the cache", "prefetch", "-q", "--check", "--lock", self.file, "--arch", "sm_80")
 
     def test_a_root_keeps_it_from_being_pruned(self):
         self.prefetch("--root=service")
@@ -250,10 +251,70 @@ class Prefetch(HubTest):
         self.assertGreater(done["compiled"], 0)
         self.assertEqual(self.read_json("prefetch", ID + "@1", "--no-compile")["units"], [])
 
+    def seal(self, into, *arguments):
+        self.succeed("keygen", self.path("seal.pem"))
+        self.prefetch("--into", into, "--seal", self.path("seal.pem"), *arguments)
+        return self.read_json("keygen", self.path("seal.pem"), "--show")["public_key"]
+
+    def deploy(self, into, key):
+        """What a machine has that got the directory and the key alone."""
+        shutil.rmtree(self.path("registry"))
+        shutil.rmtree(self.path("config"))
+        self.variables |= {"QUERN_CACHE_DIR": into, "QUERN_SEAL": key, "QUERN_NVRTC_PATH": self.path("none.so")}
+
+    def sealed_check(self):
+        return self.read_json("prefetch", "--check", "--arch", "sm_80", "--package", ID)
+
+    def test_a_sealed_bundle_is_all_that_a_machine_needs(self):
+        into = self.path("image")
+        self.deploy(into, self.seal(into))
+        self.assertTrue(self.read_json("info")["sealed"])
+        self.assertGreater(self.sealed_check()["cached"], 0)
+        self.assertIn(ID, self.explained())
+        self.variables["QUERN_KERNEL_PATH"] = self.package
+        self.assertEqual(self.read_json("info")["kernel_path"], "")
+        self.fail_with(1, "compiling is forbidden", "prefetch", "-q", "--check", "--arch", "sm_90a")
+        self.fail_with(1, "read-only", "prefetch", "--arch", "sm_80")
+        self.assertEqual(self.read_json("cache", "doctor")["problems"], [])
+
+    def test_nothing_is_loaded_that_was_not_sealed(self):
+        into = self.path("image")
+        key = self.seal(into)
+        self.prefetch("--into", into, arch="sm_90a")  # after the seal
+        self.deploy(into, key)
+        self.sealed_check()
+        self.fail_with(1, "sm_90a", "prefetch", "-q", "--check", "--arch", "sm_90a", "--package", ID)
+        entry = next(os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(into, "jit"))
+                     for name in names if "sm_80" in self.entry_target(os.path.join(folder, name)))
+        with open(entry, "r+b") as file:
+            file.seek(-40, os.SEEK_END)
+            file.write(b"?")
+        self.assertIn(os.path.basename(entry), self.fail_with(1, "as it was sealed", "prefetch", "-q", "--check", "--arch", "sm_80",
+                                                              "--package", ID))
+
+    def entry_target(self, path):
+        with open(path, "rb") as file:
+            return file.read(600).decode("latin1")
+
+    def test_seals_that_do_not_count(self):
+        into = self.path("image")
+        self.deploy(into, self.seal(into, "--seal-days", "1"))
+        self.succeed("keygen", self.path("other.pem"))
+        own, other = self.variables["QUERN_SEAL"], self.read_json("keygen", self.path("other.pem"), "--show")["public_key"]
+        self.variables["QUERN_SEAL"] = other
+        self.fail_with(1, "off", "prefetch", "-q", "--check", "--arch", "sm_80", "--package", "quern/mxfp4-dequantize")
+        self.variables["QUERN_SEAL"] = other + ":" + own
+        self.sealed_check()
+        self.variables["QUERN_SEAL"] = "mine"
+        self.fail_with(2, "64 hex digits", "info")
+        self.variables["QUERN_SEAL"] = own
+        os.remove(os.path.join(into, "seal.json.sig"))
+        self.fail_with(1, "seal", "prefetch", "-q", "--check", "--arch", "sm_80", "--package", "quern/mxfp4-dequantize")
+
     def test_what_does_not_go_together(self):
         self.fail_with(2, "root", "prefetch", "--root=../x", "--lock", self.file, "--arch", "sm_80")
-        self.fail_with(2, "", "prefetch", "--check", "--seal", self.publisher, "--arch", "sm_80")
-        self.fail_with(2, "", "prefetch", "--check", "--root", "--arch", "sm_80")
+        self.fail_with(2, "", "prefetch", "-q", "--check", "--seal", self.publisher, "--arch", "sm_80")
+        self.fail_with(2, "", "prefetch", "-q", "--check", "--root", "--arch", "sm_80")
 
 
 if __name__ == "__main__":

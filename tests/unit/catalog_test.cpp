@@ -35,6 +35,32 @@ class CatalogTest : public testing::Test {
   TemporaryDirectory directory_;
 };
 
+TEST_F(CatalogTest, WhatWasResolvedComesAfterDirectoriesAndBeforeTheBuiltIn) {
+  add("local", "you/local");
+  const auto resolved = [&](const std::string &folder, const std::string &id) {
+    auto package = std::make_shared<Package>(*load_package(add(folder, id)));
+    package->trust = Trust::kSigned;
+    return std::shared_ptr<const Package>(package);
+  };
+  const Catalog first((directory_ / "local").string());
+  const Catalog waiting = first.without({"quern.lock: acme/gemm@1", "not in the cache", "acme/gemm"});
+  const Catalog next = waiting.with({resolved("a", "acme/gemm"), resolved("b", "quern/mxfp4-gemm"),
+                                     resolved("c", "you/local")});
+  EXPECT_EQ(find(first, "acme/gemm"), nullptr);  // who holds the old one sees nothing of it
+  EXPECT_EQ(reason_for(waiting, "quern.lock: acme/gemm@1"), "not in the cache");
+  EXPECT_EQ(reason_for(next, "quern.lock: acme/gemm@1"), "(not refused)");
+  EXPECT_EQ(next.packages().size(), first.packages().size() + 1);
+  EXPECT_EQ(find(next, "quern/mxfp4-gemm")->trust, Trust::kSigned);
+  EXPECT_NE(reason_for(next, "built-in").find("is replaced"), std::string::npos);
+  EXPECT_EQ(find(next, "you/local")->trust, Trust::kLocal);
+  std::vector<Trust> order;
+  for (const auto &package : next.packages()) order.push_back(package->trust);
+  EXPECT_EQ((std::vector<Trust>(order.begin(), order.begin() + 4)),
+            (std::vector<Trust>{Trust::kLocal, Trust::kSigned, Trust::kSigned, Trust::kBuiltIn}));
+  // A newer build takes the place of an older one.
+  EXPECT_EQ(next.with({resolved("d", "acme/gemm")}).packages().size(), next.packages().size());
+}
+
 TEST_F(CatalogTest, MissingDirectoriesAreRefusedAndTheRestSurvives) {
   write_text(directory_ / "file", "");
   const Catalog catalog((directory_ / "absent").string() + "::" + (directory_ / "file").string() + ":");

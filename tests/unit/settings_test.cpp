@@ -1,6 +1,7 @@
 // How a hub's options and the environment become one.
 #include <gtest/gtest.h>
 
+#include "package_builder.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/hub.hpp"
 
@@ -43,6 +44,44 @@ TEST(ResolveSettings, TyposAreRefusedWithTheVariablesName) {
   // A typo is told even where an option makes the variable moot.
   expect_refused([](Options &o, Environment &e) { o.log_level = QUERN_LOG_WARN, e.log = "loud"; },
                  "QUERN_LOG is \"loud\"");
+}
+
+TEST(ResolveSettings, TheConfigurationComesAfterTheEnvironment) {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "config.json";
+  write_text(path, R"({"schema":1,"cache":{"max_size":"5GiB","max_age":"90d"},"offline":true})");
+  quern_hub_options given = options();
+  given.config_file = path.c_str();
+  const HubSettings read = resolve_settings(given, {});
+  EXPECT_EQ(read.cache_max_bytes, int64_t{5} << 30);
+  EXPECT_EQ(read.cache_max_age_s, 90 * 86400);
+  EXPECT_TRUE(read.offline);
+  EXPECT_EQ(read.files.trust, directory / "trust.json");
+  Environment environment;
+  environment.config = path;
+  environment.cache_max_size = "1GiB";
+  EXPECT_EQ(resolve_settings(options(), environment).cache_max_bytes, int64_t{1} << 30);
+  EXPECT_EQ(resolve_settings(options(), environment).cache_max_age_s, 90 * 86400);
+  given.cache_max_bytes = -1;
+  EXPECT_EQ(resolve_settings(given, environment).cache_max_bytes, 0);
+}
+
+TEST(ResolveSettings, ASealForbidsAllThatItDoesNotCover) {
+  const std::string key = PublicKey(SecretKey::from_seed({}).public_key()).text();
+  quern_hub_options given = options();
+  given.seal = key.c_str();
+  given.jit = QUERN_JIT_ALLOW;
+  Environment environment;
+  environment.kernel_path = "/somewhere";
+  const HubSettings sealed = resolve_settings(given, environment);
+  EXPECT_EQ(sealed.seal_keys.size(), 1u);
+  EXPECT_EQ(sealed.cache_mode, CacheMode::kReadOnly);
+  EXPECT_FALSE(sealed.jit_allowed);
+  EXPECT_TRUE(sealed.offline);
+  EXPECT_EQ(sealed.kernel_path, "");
+  given.cache_mode = QUERN_CACHE_OFF;
+  EXPECT_EQ(resolve_settings(given, {}).cache_mode, CacheMode::kOff);
+  expect_refused([](quern_hub_options &, Environment &e) { e.seal = "mine"; }, "the seal's key is \"mine\"");
 }
 
 TEST(ResolveSettings, LimitsAndLayersOfTheCache) {

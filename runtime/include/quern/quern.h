@@ -705,7 +705,7 @@ typedef struct quern_kernel_info {
   int32_t version;
   int32_t build;
   const char *digest;    /* sha256 of manifest and files, 64 hex digits; "" if refused */
-  const char *origin;    /* "built-in", the package's directory, or "registry NAME: ID" */
+  const char *origin;    /* "built-in", the package's directory, "registry NAME: ID" or "the cache: ID" */
   const char *operation; /* "gemm", "dequantize", "quantize", "repack" */
   const char *variant;
   const char *archs; /* "7.5 and up", "9.0a" */
