@@ -86,13 +86,13 @@ TEST_F(RegistryContentsTest, NoticesEveryChange) {
   for (const char *path : {"root/1.json", "root/1.json.sig", "timestamp.json", "timestamp.json.sig", "snapshot/2.json",
                            "snapshot/2.json.sig", "index/acme/gemm/1.jsonl"}) {
     const std::string before = text_of(registry_ / path);
-    for (const size_t place : {size_t{0}, before.size() / 2, before.size() - 1}) {
+    // The second half of the timestamp's .sig is of the timestamp before.
+    const size_t size = std::string(path) == "timestamp.json.sig" ? before.size() / 2 : before.size();
+    for (const size_t place : {size_t{0}, size / 2, size - 1}) {
       std::string changed = before;
       changed[place] ^= 1;
       write_text(registry_ / path, changed);
       const quern_status got = status();
-      // The timestamp's .sig has the signature of the timestamp before too, which may change.
-      if (std::string(path) == "timestamp.json.sig" && place == before.size() - 1) continue;
       EXPECT_TRUE(got == QUERN_UNTRUSTED || got == QUERN_CORRUPT) << path << " " << place << " " << got;
     }
     fs::remove(registry_ / path);
