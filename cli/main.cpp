@@ -1,20 +1,18 @@
-// The command line: what may be said, which verb it means, and how every failure ends. The only file that knows CLI11.
-#include <CLI/CLI.hpp>
+// The command line: what may be said, which verb it means, and how every failure ends.
 #include <algorithm>
 #include <cstdio>
-#include <functional>
 #include <new>
 #include <string>
 
 #include "cli/failure.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
+#include "cli/publisher_verbs.hpp"
+#include "cli/verb_parsing.hpp"
 #include "cli/verbs.hpp"
 
 namespace quern::cli {
 namespace {
-
-using Action = std::function<ExitCode()>;
 
 const CLI::IsMember kFloats({"bf16", "f16", "f32"});
 const CLI::IsMember kHalves({"bf16", "f16"});
@@ -22,8 +20,7 @@ const CLI::IsMember kAccumulations({"promoted", "fast"});
 const char *const kDevice = "cpu, cuda:N, or auto for the first GPU and else the CPU";
 
 // Everything the parser writes to. The verbs' options live as long as the program, so actions may refer to them.
-struct CommandLine {
-  GlobalOptions global;
+struct CommandLine : ParsedLine {
   InfoOptions info;
   KernelsShowOptions kernels_show;
   KernelsCheckOptions kernels_check;
@@ -46,7 +43,7 @@ struct CommandLine {
   BenchDequantizeOptions bench_dequantize;
   BenchQuantizeOptions bench_quantize;
   TuneOptions tune;
-  Action action;
+  PublisherOptions publisher;
 };
 
 void add_global_options(CLI::App &app, GlobalOptions &global) {
@@ -60,23 +57,6 @@ void add_global_options(CLI::App &app, GlobalOptions &global) {
   app.add_flag("--json", global.json, "print one JSON object");
   app.add_flag("-q,--quiet", global.quiet, "no progress, no summary");
   app.add_flag("-v,--verbose", global.verbose, "log to stderr what is decided; twice: everything");
-}
-
-// A verb whose action is one function of the global options and its own.
-template <typename Options>
-CLI::App *add_verb(CLI::App &parent, CommandLine &line, const char *name, const char *description,
-                   ExitCode (*run)(const GlobalOptions &, const Options &), Options &options) {
-  CLI::App *verb = parent.add_subcommand(name, description);
-  verb->callback(
-      [&line, &options, run] { line.action = [&line, &options, run] { return run(line.global, options); }; });
-  return verb;
-}
-
-CLI::App *add_verb(CLI::App &parent, CommandLine &line, const char *name, const char *description,
-                   ExitCode (*run)(const GlobalOptions &)) {
-  CLI::App *verb = parent.add_subcommand(name, description);
-  verb->callback([&line, run] { line.action = [&line, run] { return run(line.global); }; });
-  return verb;
 }
 
 void add_explain(CLI::App &kernels, CommandLine &line) {
@@ -306,6 +286,7 @@ void add_verbs(CLI::App &app, CommandLine &line) {
   add_w4a8(tune, t.w4a8, "X in E4M3, W packed for it");
   tune->add_option("--m-max", t.m_max, "the largest M to measure (default 8192)")->check(CLI::Range(1, 1 << 20));
   tune->add_option("--device", t.device, kDevice);
+  add_publisher_verbs(app, line, line.publisher);
   add_verb(app, line, "version", "print the version", run_version);
 }
 

@@ -15,6 +15,14 @@ struct Present {
   SnapshotDocument snapshot;
 };
 
+// Before a directory is locked, which would make it.
+void require_registry(const std::filesystem::path &registry) {
+  std::error_code error;
+  if (!std::filesystem::exists(registry / root_path(1), error)) {
+    fail(QUERN_NOT_FOUND, registry.string(), " holds no registry; publish a package first, or name another");
+  }
+}
+
 int64_t now(const PublishOptions &options) { return std::max(options.now(), kEarliestNow); }
 
 KeySet public_keys(const std::vector<SecretKey> &keys, KeySet set = {}) {
@@ -38,12 +46,16 @@ void require_signing_keys(const RootDocument &root, const RegistryKeys &keys) {
   require_keys(root.snapshot, keys.snapshot, Role::kSnapshot);
 }
 
+RootDocument present_root(const RegistryDirectory &directory) {
+  std::optional<RootDocument> root = directory.root();
+  if (!root) fail(QUERN_NOT_FOUND, "the registry has just been removed; restore it from a copy");
+  return std::move(*root);
+}
+
 // For a change that is not of the root: everything that can refuse it comes before the first file is written.
 Present read_present(const RegistryDirectory &directory, const RegistryKeys &keys, const PublishOptions &options) {
   Present present;
-  const std::optional<RootDocument> root = directory.root();
-  if (!root) fail(QUERN_NOT_FOUND, "there is no registry in the directory; publish a package first");
-  present.root = *root;
+  present.root = present_root(directory);
   present.timestamp = directory.timestamp(present.root, keys.timestamp);
   present.snapshot = directory.snapshot(present.root, present.timestamp, keys.snapshot);
   require_signing_keys(present.root, keys);
@@ -69,10 +81,13 @@ void commit(const RegistryDirectory &directory, Present present, const RegistryK
                             public_keys(keys.timestamp, present.root.timestamp));
 }
 
-void create_in(const RegistryDirectory &directory, const RegistryKeys &keys, const PublishOptions &options) {
+void require_keys_of_all_roles(const RegistryKeys &keys) {
   if (keys.root.empty() || keys.timestamp.empty() || keys.snapshot.empty()) {
     fail(QUERN_INVALID_ARGUMENT, "a new registry needs a key for each of root, timestamp and snapshot; give them");
   }
+}
+
+void create_in(const RegistryDirectory &directory, const RegistryKeys &keys, const PublishOptions &options) {
   RootDocument root;
   root.version = 1;
   root.expires = now(options) + options.lifetimes.root;
@@ -97,6 +112,7 @@ void commit_index(const RegistryDirectory &directory, Present present, const std
 template <typename Edit>
 void edit_release(const std::filesystem::path &registry, const std::string &id, int version, int build,
                   const RegistryKeys &keys, const PublishOptions &options, Edit edit) {
+  require_registry(registry);
   const RegistryDirectory directory(registry);
   const Present present = read_present(directory, keys, options);
   std::vector<Release> releases = directory.index(present.snapshot, id);
@@ -131,6 +147,7 @@ Release release_of(const PackedPackage &package, const std::string &signatures, 
 }  // namespace
 
 void create_registry(const std::filesystem::path &registry, const RegistryKeys &keys, const PublishOptions &options) {
+  require_keys_of_all_roles(keys);
   const RegistryDirectory directory(registry);
   if (directory.root()) fail(QUERN_INVALID_ARGUMENT, registry.string(), " holds a registry already; name another");
   create_in(directory, keys, options);
@@ -141,6 +158,8 @@ bool publish(const std::filesystem::path &registry, const PackedPackage &package
   if (!signatures.empty() && !parse_signatures(signatures)) {
     fail(QUERN_INVALID_ARGUMENT, "the signature of ", package.manifest.id, " is no .sig file; sign it again");
   }
+  std::error_code error;
+  if (!std::filesystem::exists(registry / root_path(1), error)) require_keys_of_all_roles(keys);
   const RegistryDirectory directory(registry);
   if (!directory.root()) create_in(directory, keys, options);
   const Present present = read_present(directory, keys, options);
@@ -167,30 +186,35 @@ void yank(const std::filesystem::path &registry, const std::string &id, int vers
 
 void revoke(const std::filesystem::path &registry, const std::string &id, int version, int build,
             const std::string &reason, const RegistryKeys &keys, const PublishOptions &options) {
-  if (reason.empty()) fail(QUERN_INVALID_ARGUMENT, "a revocation needs a reason, which users will read; give one");
+  if (reason.empty() || !is_revocation_reason(reason)) {
+    fail(QUERN_INVALID_ARGUMENT,
+         "a revocation needs a reason, which users will read: one line of at most 500 bytes in UTF-8; give one");
+  }
   edit_release(registry, id, version, build, keys, options, [&](Release &release) { release.revoked = reason; });
 }
 
 void renew(const std::filesystem::path &registry, const RegistryKeys &keys, const PublishOptions &options) {
+  require_registry(registry);
   const RegistryDirectory directory(registry);
   commit(directory, read_present(directory, keys, options), keys, options);
 }
 
-void rotate_root(const std::filesystem::path &registry, RootDocument next, const RegistryKeys &keys,
+void rotate_root(const std::filesystem::path &registry, const NextRoot &next_root, const RegistryKeys &keys,
                  const PublishOptions &options) {
+  require_registry(registry);
   const RegistryDirectory directory(registry);
-  const std::optional<RootDocument> root = directory.root();
-  if (!root) fail(QUERN_NOT_FOUND, registry.string(), " holds no registry; publish a package first");
-  next.version = root->version + 1;
+  const RootDocument root = present_root(directory);
+  RootDocument next = next_root(root);
+  next.version = root.version + 1;
   next.expires = now(options) + options.lifetimes.root;
-  const TimestampDocument timestamp = directory.timestamp(*root, keys.timestamp);
-  const SnapshotDocument snapshot = directory.snapshot(*root, timestamp, keys.snapshot);
-  require_keys(root->root, keys.root, Role::kRoot);
+  const TimestampDocument timestamp = directory.timestamp(root, keys.timestamp);
+  const SnapshotDocument snapshot = directory.snapshot(root, timestamp, keys.snapshot);
+  require_keys(root.root, keys.root, Role::kRoot);
   require_keys(next.root, keys.root, Role::kRoot);
   require_signing_keys(next, keys);
   parse_root(write_root(next), "the next root");  // what readers would refuse is not written
   // Signed by the keys of both, these serve readers of either root.
-  commit(directory, {*root, timestamp, snapshot}, keys, options);
+  commit(directory, {root, timestamp, snapshot}, keys, options);
   directory.write_root(next, sign_file(Role::kRoot, write_root(next), keys.root));
 }
 

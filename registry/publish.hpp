@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,8 @@ struct PublishOptions {
   ClientVersion min_client{0, 1};  // of the release
 };
 
-// All throw QUERN_INVALID_ARGUMENT for what is asked wrongly, QUERN_UNTRUSTED if the keys do not suffice or the
+// All throw QUERN_INVALID_ARGUMENT for what is asked wrongly, QUERN_NOT_FOUND if there is no such registry or release,
+// QUERN_UNTRUSTED if the keys do not suffice or the
 // registry's present files are not signed by them, QUERN_IO_ERROR if the directory cannot be written or somebody else
 // is just changing it.
 
@@ -52,9 +54,12 @@ void revoke(const std::filesystem::path &registry, const std::string &id, int ve
 // Signs timestamp and snapshot anew before they expire.
 void renew(const std::filesystem::path &registry, const RegistryKeys &keys, const PublishOptions &options);
 
-// The next root: `next` says who may sign from now on (its version and expiry are set here). `keys.root` must satisfy
-// the present root and the next; with `keys.timestamp` and `keys.snapshot` of both, readers notice nothing.
-void rotate_root(const std::filesystem::path &registry, RootDocument next, const RegistryKeys &keys,
+// From the present root, who may sign from now on; version and expiry are set by rotate_root().
+using NextRoot = std::function<RootDocument(const RootDocument &present)>;
+
+// The next root. `keys.root` must satisfy the present root and the next; with `keys.timestamp` and `keys.snapshot` of
+// both, readers notice nothing.
+void rotate_root(const std::filesystem::path &registry, const NextRoot &next_root, const RegistryKeys &keys,
                  const PublishOptions &options);
 
 }  // namespace quern

@@ -28,7 +28,7 @@ class StaticClient final : public RegistryClient {
     }
     auto source = make_source();
     const std::vector<Release> releases = metadata_->releases(*source, request.id);
-    Choice choice =
+    ReleaseChoice choice =
         request.digest.empty() ? choose_version(releases, request.version) : choose_manifest(releases, request.digest);
     if (!choice.release) {
       reason = "registry " + name() + ": " + choice.reason;

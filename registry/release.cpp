@@ -52,10 +52,7 @@ Release read_release(JsonObject &object) {
   release.min_client = parse_client(object.need_string("min_client"), "min_client");
   release.yanked = object.boolean_or("yanked", false);
   release.revoked = object.string_or("revoked", "");
-  // It becomes part of messages of one line.
-  const bool is_line = std::none_of(release.revoked.begin(), release.revoked.end(),
-                                    [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-  if (!is_line || release.revoked.size() > kMaxReason) fail(QUERN_CORRUPT, "revoked is not one line of 500 bytes");
+  if (!is_revocation_reason(release.revoked)) fail(QUERN_CORRUPT, "revoked is not one line of 500 bytes");
   return release;
 }
 
@@ -92,6 +89,18 @@ std::string write_release(const Release &release) {
   json["yanked"] = release.yanked;
   json["revoked"] = release.revoked;
   return json.dump() + "\n";
+}
+
+bool is_revocation_reason(const std::string &reason) {
+  const bool is_line =
+      std::none_of(reason.begin(), reason.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  if (!is_line || reason.size() > kMaxReason) return false;
+  try {
+    Json(reason).dump();
+  } catch (const Json::exception &) {
+    return false;  // not UTF-8
+  }
+  return true;
 }
 
 PackageIndex parse_index(std::string_view file, const std::string &id, const std::string &what) {
@@ -133,7 +142,7 @@ void require_appended(const std::vector<Release> &before, const std::vector<Rele
   }
 }
 
-Choice choose_version(const std::vector<Release> &releases, int version, const ClientVersion &client) {
+ReleaseChoice choose_version(const std::vector<Release> &releases, int version, const ClientVersion &client) {
   const Release *best = nullptr;
   int newest = 0;
   std::string reason;
@@ -157,7 +166,7 @@ Choice choose_version(const std::vector<Release> &releases, int version, const C
   return {std::nullopt, text("there is no version ", version, "; the newest is ", newest)};
 }
 
-Choice choose_manifest(const std::vector<Release> &releases, const std::string &digest) {
+ReleaseChoice choose_manifest(const std::vector<Release> &releases, const std::string &digest) {
   for (const Release &release : releases) {
     if (release.manifest != digest) continue;
     if (release.revoked.empty()) return {release, ""};

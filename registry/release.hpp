@@ -41,6 +41,9 @@ struct Release {
 std::optional<Release> parse_release(std::string_view line, const std::string &what);
 std::string write_release(const Release &release);
 
+// Whether a reason may stand in an index: one line of at most 500 bytes in UTF-8, since messages quote it.
+bool is_revocation_reason(const std::string &reason);
+
 struct PackageIndex {
   std::vector<Release> releases;
   int passed_over = 0;  // lines of another schema
@@ -53,14 +56,14 @@ PackageIndex parse_index(std::string_view file, const std::string &id, const std
 // releases are never changed.
 void require_appended(const std::vector<Release> &before, const std::vector<Release> &now, const std::string &what);
 
-struct Choice {
+struct ReleaseChoice {
   std::optional<Release> release;
   std::string reason;  // why there is none
 };
 
 // The newest build of a version that is neither yanked nor revoked nor for a later client.
-Choice choose_version(const std::vector<Release> &releases, int version, const ClientVersion &client = {});
+ReleaseChoice choose_version(const std::vector<Release> &releases, int version, const ClientVersion &client = {});
 // Exactly this one, even if it was yanked; not if it was revoked.
-Choice choose_manifest(const std::vector<Release> &releases, const std::string &digest);
+ReleaseChoice choose_manifest(const std::vector<Release> &releases, const std::string &digest);
 
 }  // namespace quern

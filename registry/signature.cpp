@@ -159,7 +159,7 @@ SecretKey SecretKey::load(const std::filesystem::path &path) {
   Key key(PEM_read_bio_PrivateKey(source.get(), nullptr, no_password, nullptr));
   if (key == nullptr || EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_ED25519) {
     fail(QUERN_INVALID_ARGUMENT, path.string(),
-         " holds no Ed25519 secret key in PEM without a password; make one with `openssl genpkey -algorithm ed25519`");
+         " holds no Ed25519 secret key in PEM without a password; make one with `quern keygen`");
   }
   return SecretKey(key.release());
 }

@@ -34,8 +34,8 @@ class SecretKey {
  public:
   static SecretKey generate();
   static SecretKey from_seed(const std::array<uint8_t, 32> &seed);
-  // PKCS#8 PEM, as `openssl genpkey -algorithm ed25519` writes it. Throws QUERN_NOT_FOUND, QUERN_INVALID_ARGUMENT; a
-  // file that others than its owner may read or write is refused.
+  // PKCS#8 PEM, as save() and `openssl genpkey -algorithm ed25519` write it. Throws QUERN_NOT_FOUND,
+  // QUERN_INVALID_ARGUMENT; a file that others than its owner may read or write is refused.
   static SecretKey load(const std::filesystem::path &path);
 
   // A new file that only its owner may read. Throws QUERN_IO_ERROR; never writes over a file.

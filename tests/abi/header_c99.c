@@ -18,6 +18,11 @@ quern_status use(quern_hub **hub, quern_plan *plan, quern_stream stream) {
   quern_prefetch_result fetched = QUERN_PREFETCH_RESULT_INIT;
   quern_cache_prune_options prune = QUERN_CACHE_PRUNE_OPTIONS_INIT;
   quern_cache_prune_result pruned = QUERN_CACHE_PRUNE_RESULT_INIT;
+  quern_pack_options pack = QUERN_PACK_OPTIONS_INIT;
+  quern_registry_keys keys = QUERN_REGISTRY_KEYS_INIT;
+  quern_publish_options publish = QUERN_PUBLISH_OPTIONS_INIT;
+  quern_next_root next = QUERN_NEXT_ROOT_INIT;
+  (void)pack, (void)keys, (void)publish, (void)next;
   (void)info, (void)stats, (void)device, (void)shape, (void)policy, (void)dequantize, (void)dequantize_args;
   (void)gemm, (void)prefetch, (void)fetched, (void)prune, (void)pruned;
   if (quern_hub_open(&options, hub) != QUERN_OK) return QUERN_INTERNAL;

@@ -517,6 +517,86 @@ AT(quern_lock_options, reserved, 28);
 AT(quern_lock_options, visit, 32);
 AT(quern_lock_options, user, 40);
 
+SIZE(quern_packed_package, 80);
+AT(quern_packed_package, struct_size, 0);
+AT(quern_packed_package, id, 8);
+AT(quern_packed_package, version, 16);
+AT(quern_packed_package, build, 20);
+AT(quern_packed_package, manifest, 24);
+AT(quern_packed_package, document, 32);
+AT(quern_packed_package, signatures, 40);
+AT(quern_packed_package, signers, 48);
+AT(quern_packed_package, size_bytes, 56);
+AT(quern_packed_package, files, 64);
+AT(quern_packed_package, warning_count, 68);
+AT(quern_packed_package, warnings, 72);
+
+SIZE(quern_pack_options, 40);
+AT(quern_pack_options, struct_size, 0);
+AT(quern_pack_options, keys, 8);
+AT(quern_pack_options, output, 16);
+AT(quern_pack_options, visit, 24);
+AT(quern_pack_options, user, 32);
+
+SIZE(quern_registry_keys, 48);
+AT(quern_registry_keys, struct_size, 0);
+AT(quern_registry_keys, root, 8);
+AT(quern_registry_keys, snapshot, 16);
+AT(quern_registry_keys, timestamp, 24);
+AT(quern_registry_keys, root_days, 32);
+AT(quern_registry_keys, snapshot_days, 36);
+AT(quern_registry_keys, timestamp_days, 40);
+AT(quern_registry_keys, reserved, 44);
+
+SIZE(quern_publish_options, 48);
+AT(quern_publish_options, struct_size, 0);
+AT(quern_publish_options, keys, 8);
+AT(quern_publish_options, publishers, 16);
+AT(quern_publish_options, min_client_major, 24);
+AT(quern_publish_options, min_client_minor, 28);
+AT(quern_publish_options, visit, 32);
+AT(quern_publish_options, user, 40);
+
+SIZE(quern_next_root, 48);
+AT(quern_next_root, struct_size, 0);
+AT(quern_next_root, root, 8);
+AT(quern_next_root, snapshot, 16);
+AT(quern_next_root, timestamp, 24);
+AT(quern_next_root, root_threshold, 32);
+AT(quern_next_root, snapshot_threshold, 36);
+AT(quern_next_root, timestamp_threshold, 40);
+AT(quern_next_root, reserved, 44);
+
+SIZE(quern_registry_release, 64);
+AT(quern_registry_release, struct_size, 0);
+AT(quern_registry_release, id, 8);
+AT(quern_registry_release, version, 16);
+AT(quern_registry_release, build, 20);
+AT(quern_registry_release, manifest, 24);
+AT(quern_registry_release, min_client, 32);
+AT(quern_registry_release, revoked, 40);
+AT(quern_registry_release, published, 48);
+AT(quern_registry_release, yanked, 56);
+AT(quern_registry_release, is_signed, 60);
+
+SIZE(quern_registry_contents, 112);
+AT(quern_registry_contents, struct_size, 0);
+AT(quern_registry_contents, root_keys, 8);
+AT(quern_registry_contents, snapshot_keys, 16);
+AT(quern_registry_contents, timestamp_keys, 24);
+AT(quern_registry_contents, root_threshold, 32);
+AT(quern_registry_contents, snapshot_threshold, 36);
+AT(quern_registry_contents, timestamp_threshold, 40);
+AT(quern_registry_contents, passed_over, 44);
+AT(quern_registry_contents, root_version, 48);
+AT(quern_registry_contents, snapshot_version, 56);
+AT(quern_registry_contents, timestamp_version, 64);
+AT(quern_registry_contents, root_expires, 72);
+AT(quern_registry_contents, snapshot_expires, 80);
+AT(quern_registry_contents, timestamp_expires, 88);
+AT(quern_registry_contents, releases, 96);
+AT(quern_registry_contents, release_count, 104);
+
 /* Every INIT macro fills in the size of its struct. */
 int main(void) {
   { const quern_hub_options s = QUERN_HUB_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
@@ -544,5 +624,9 @@ int main(void) {
   { const quern_cache_check_options s = QUERN_CACHE_CHECK_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_cache_check_result s = QUERN_CACHE_CHECK_RESULT_INIT; if (s.struct_size != sizeof s) return 1; }
   { const quern_cache_stats s = QUERN_CACHE_STATS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_pack_options s = QUERN_PACK_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_registry_keys s = QUERN_REGISTRY_KEYS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_publish_options s = QUERN_PUBLISH_OPTIONS_INIT; if (s.struct_size != sizeof s) return 1; }
+  { const quern_next_root s = QUERN_NEXT_ROOT_INIT; if (s.struct_size != sizeof s) return 1; }
   return 0;
 }

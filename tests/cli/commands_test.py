@@ -16,7 +16,7 @@ class CommandsTest(CliTest):
         for code in (0, 1, 2, 3, 4, 5, 6, 130):
             self.assertRegex(text, rf"(?m)^  {code} +\w")
         for verb in ("info", "kernels", "prefetch", "cache", "dequantize", "gemm", "inspect", "selftest", "bench",
-                     "version"):
+                     "keygen", "pack", "publish", "registry", "version"):
             self.assertRegex(text, rf"(?m)^  {verb} +\w")
             self.succeed(verb, "--help")
 

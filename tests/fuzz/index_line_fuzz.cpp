@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       line.pop_back();
       if (parse_release(line, "again") != release) std::abort();
       if (release.id != "acme/gemm" || release.version < 1 || release.build < 1) std::abort();
-      const Choice choice = choose_version(index.releases, release.version);
+      const ReleaseChoice choice = choose_version(index.releases, release.version);
       if (choice.release && (choice.release->yanked || !choice.release->revoked.empty())) std::abort();
     }
   } catch (const Error &error) {

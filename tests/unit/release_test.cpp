@@ -85,6 +85,17 @@ TEST(Release, HostileLines) {
   }
 }
 
+TEST(Release, AReasonIsALineOfText) {
+  for (const std::string &good :
+       {std::string(), std::string("wrong for n > 65535"), std::string("fals\u00e8"), std::string(500, 'x')}) {
+    EXPECT_TRUE(is_revocation_reason(good)) << good;
+  }
+  for (const std::string &bad : {std::string("a\nb"), std::string("\t"), std::string("\x7f"), std::string(1, '\0'),
+                                 std::string("\xff"), std::string("\xc3"), std::string(501, 'x')}) {
+    EXPECT_FALSE(is_revocation_reason(bad)) << bad;
+  }
+}
+
 TEST(PackageIndex, ReadsLinesOfOnePackage) {
   Release second = sound();
   second.build = 8;

@@ -1083,6 +1083,158 @@ typedef int (*quern_cache_package_visitor)(void *user, const quern_cache_package
  * QUERN_CANCELLED. Since 0.1. */
 QUERN_API quern_status quern_cache_packages(quern_hub *hub, quern_cache_package_visitor visit, void *user);
 
+/* ---- Publishing -------------------------------------------------------------------------------------------------- */
+
+/* For authors of packages and for who runs a registry, a directory that any web server serves (docs/registry.md).
+ * Nothing here needs a hub, a device or the network; every function may be called from any thread.
+ *
+ * Keys are Ed25519. A secret key is a file with PKCS#8 PEM that only its owner may read, a public key 64 hex digits, a
+ * key's id the SHA-256 of the public key's 32 bytes in 64 hex digits. Lists of files and of public keys have ':'
+ * between; NULL and "" are empty ones. */
+
+/* Make a secret key in a new file of mode 0600 and tell its public key and that one's id, 64 digits and a zero each;
+ * either may be NULL. No file is ever written over. Returns QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_IO_ERROR (there is
+ * such a file, or it cannot be written). Since 0.1. */
+QUERN_API quern_status quern_key_generate(const char *path, char public_key[65], char key_id[65]);
+/* Tell the same of a secret key that is there. Returns QUERN_OK, QUERN_INVALID_ARGUMENT (the file holds none, or others
+ * may read it), QUERN_NOT_FOUND. Since 0.1. */
+QUERN_API quern_status quern_key_public(const char *path, char public_key[65], char key_id[65]);
+
+/* A package made ready to be published. */
+typedef struct quern_packed_package {
+  size_t struct_size;
+  const char *id; /* "acme/mxfp4-gemm" */
+  int32_t version, build;
+  const char *manifest;   /* the digest of document: the package's identity */
+  const char *document;   /* the published kernel.json: the author's, with sha256 and size of every file */
+  const char *signatures; /* the kernel.json.sig of document; "" if nobody signed */
+  const char *signers;    /* ids of the keys that signed, ':' between */
+  int64_t size_bytes;     /* of document and files */
+  int32_t files;          /* document and signatures not counted */
+  int32_t warning_count;
+  const char *const *warnings; /* what the author may have forgotten, a sentence each */
+} quern_packed_package;
+
+/* Called before anything is written; what it returns other than 0 leaves everything as it was, with QUERN_CANCELLED. */
+typedef int (*quern_packed_package_visitor)(void *user, const quern_packed_package *package);
+
+typedef struct quern_pack_options {
+  size_t struct_size;
+  const char *keys;   /* files of the publisher's secret keys */
+  const char *output; /* NULL, or a directory to make, with kernel.json, kernel.json.sig and every file */
+  quern_packed_package_visitor visit; /* NULL, or told what was packed */
+  void *user;
+} quern_pack_options;
+#define QUERN_PACK_OPTIONS_INIT \
+  { sizeof(quern_pack_options), NULL, NULL, NULL, NULL }
+
+/* Pack the package in a directory, as its author wrote it: check what would be refused when it is used, and write down
+ * the hash of every file. The same directory gives the same bytes. A kernel.json.sig that lies there is kept, and added
+ * to, if the kernel.json beside it is a published one: so several may sign one after the other. output is there once
+ * all is written. options may be NULL. Returns QUERN_OK, QUERN_INVALID_ARGUMENT (also: output exists and is no empty
+ * directory), QUERN_NOT_FOUND (no kernel.json, or no such key), QUERN_BAD_MANIFEST, QUERN_IO_ERROR, QUERN_CANCELLED.
+ * Since 0.1. */
+QUERN_API quern_status quern_package_pack(const char *directory, const quern_pack_options *options);
+
+/* Who changes a registry, and for how long what is signed holds. What a change does not need may be absent. */
+typedef struct quern_registry_keys {
+  size_t struct_size;
+  const char *root, *snapshot, *timestamp;          /* files of secret keys, by role */
+  int32_t root_days, snapshot_days, timestamp_days; /* 1 to 36500; 0: 365, 90 and 7 */
+  int32_t reserved;
+} quern_registry_keys;
+#define QUERN_REGISTRY_KEYS_INIT \
+  { sizeof(quern_registry_keys), NULL, NULL, NULL, 0, 0, 0, 0 }
+
+/* Changes. Each writes new files first and the timestamp last, so a reader sees the registry as it was or as it is, and
+ * a process that is killed leaves it as it was, to be changed again. Who changes it meanwhile is waited for, for 10 s.
+ * What others changed in the directory is not signed again. All return QUERN_OK, QUERN_INVALID_ARGUMENT,
+ * QUERN_NOT_FOUND (no such key, registry or release), QUERN_UNTRUSTED (the keys are not enough of the registry's, or
+ * its files not signed by them), QUERN_CORRUPT (a file of it is missing or malformed), QUERN_OUTDATED (its root has
+ * expired, so only quern_registry_rotate() can help) and QUERN_IO_ERROR (it cannot be written, or others did not
+ * finish). */
+
+/* A registry without packages in a directory that has none; keys of all three roles, of which one signature each
+ * suffices until quern_registry_rotate() asks for more. Since 0.1. */
+QUERN_API quern_status quern_registry_create(const char *registry, const quern_registry_keys *keys);
+
+typedef struct quern_publish_options {
+  size_t struct_size;
+  const char *keys;                           /* files of the publisher's secret keys */
+  const char *publishers;                     /* public keys that must have signed, each of them */
+  int32_t min_client_major, min_client_minor; /* the least Quern that may use it; 0, 0: 0.1 */
+  quern_packed_package_visitor visit;         /* NULL, or told what is about to be published */
+  void *user;
+} quern_publish_options;
+#define QUERN_PUBLISH_OPTIONS_INIT \
+  { sizeof(quern_publish_options), NULL, NULL, 0, 0, NULL, NULL }
+
+/* Pack a directory as quern_package_pack() does and add it to a registry, which is made if there is none and keys of
+ * all roles are given. A package that nobody signed serves only hosts whose lock file names it. The same build with
+ * other contents is QUERN_INVALID_ARGUMENT, and so is a kernel.json.sig of something else where no keys are given.
+ * options may be NULL; *published (may be NULL) is 0 if the very same release is there already, which changes nothing,
+ * else 1. Returns what all changes do, and QUERN_BAD_MANIFEST, QUERN_CANCELLED. Since 0.1. */
+QUERN_API quern_status quern_registry_publish(const char *registry, const char *directory,
+                                              const quern_publish_options *options, const quern_registry_keys *keys,
+                                              int32_t *published);
+
+/* Withdraw a build (yanked = 1), so that it serves only who names its digest, or have it serve again (0). Since 0.1. */
+QUERN_API quern_status quern_registry_yank(const char *registry, const char *id, int32_t version, int32_t build,
+                                           int32_t yanked, const quern_registry_keys *keys);
+/* A build that nobody may run any more. It cannot be taken back. reason: one line of at most 500 bytes, in UTF-8, which
+ * users will read. Since 0.1. */
+QUERN_API quern_status quern_registry_revoke(const char *registry, const char *id, int32_t version, int32_t build,
+                                             const char *reason, const quern_registry_keys *keys);
+/* Sign snapshot and timestamp anew, to be done before they expire. Since 0.1. */
+QUERN_API quern_status quern_registry_renew(const char *registry, const quern_registry_keys *keys);
+
+/* Who may sign from now on. */
+typedef struct quern_next_root {
+  size_t struct_size;
+  const char *root, *snapshot, *timestamp;                         /* public keys, by role; NULL: the present ones */
+  int32_t root_threshold, snapshot_threshold, timestamp_threshold; /* how many of them must sign; 0: as many as at
+                                                                      present where the keys stay, else 1 */
+  int32_t reserved;
+} quern_next_root;
+#define QUERN_NEXT_ROOT_INIT \
+  { sizeof(quern_next_root), NULL, NULL, NULL, 0, 0, 0, 0 }
+
+/* The next root. keys.root must be enough for the present root and for the next, the other keys for the next; with
+ * those of both, readers notice nothing. next may be NULL: the same keys, to live on. Since 0.1. */
+QUERN_API quern_status quern_registry_rotate(const char *registry, const quern_next_root *next,
+                                             const quern_registry_keys *keys);
+
+/* A line of a package's index. */
+typedef struct quern_registry_release {
+  size_t struct_size;
+  const char *id;
+  int32_t version, build;
+  const char *manifest;   /* the digest of its published kernel.json */
+  const char *min_client; /* "0.1" */
+  const char *revoked;    /* why; "" if it was not */
+  int64_t published;      /* seconds since 1970 */
+  int32_t yanked;
+  int32_t is_signed; /* by whoever; a reader's trust file decides what that is worth */
+} quern_registry_release;
+
+typedef struct quern_registry_contents {
+  size_t struct_size;
+  const char *root_keys, *snapshot_keys, *timestamp_keys; /* public keys, ':' between */
+  int32_t root_threshold, snapshot_threshold, timestamp_threshold;
+  int32_t passed_over; /* releases that only a later Quern can read */
+  int64_t root_version, snapshot_version, timestamp_version;
+  int64_t root_expires, snapshot_expires, timestamp_expires; /* seconds since 1970; may have passed */
+  const quern_registry_release *const *releases;             /* by package, in the order of their publication */
+  int64_t release_count;
+} quern_registry_contents;
+
+typedef int (*quern_registry_visitor)(void *user, const quern_registry_contents *contents);
+
+/* Read a registry's directory and verify its signatures against its own root; calls visit once. Writes nothing. Returns
+ * QUERN_OK, QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND (no registry), QUERN_CORRUPT, QUERN_UNTRUSTED, QUERN_IO_ERROR,
+ * QUERN_CANCELLED. Since 0.1. */
+QUERN_API quern_status quern_registry_read(const char *registry, quern_registry_visitor visit, void *user);
+
 #ifdef __cplusplus
 }
 #endif

@@ -420,6 +420,74 @@ inline quern_decode_policy decode_policy(const char *preset) {
   return policy;
 }
 
+// The public half of a secret key.
+struct KeyName {
+  std::string public_key, id;
+};
+
+// A new secret key in a file that is not there yet.
+inline KeyName generate_key(const std::string &path) {
+  char public_key[65], id[65];
+  check(quern_key_generate(path.c_str(), public_key, id));
+  return {public_key, id};
+}
+inline KeyName public_key(const std::string &path) {
+  char public_key[65], id[65];
+  check(quern_key_public(path.c_str(), public_key, id));
+  return {public_key, id};
+}
+
+// visit(const quern_packed_package &), before anything is written. Members `visit` and `user` of the options are not
+// used. False if the visit stopped it.
+template <typename Visit>
+bool pack_package(const std::string &directory, quern_pack_options options, Visit &&visit) {
+  detail::Visitor<quern_packed_package, std::remove_reference_t<Visit>> visitor(visit);
+  options.visit = visitor.call;
+  options.user = &visitor;
+  const quern_status status = quern_package_pack(directory.c_str(), &options);
+  visitor.check(status);
+  return status == QUERN_OK;
+}
+
+// A registry on disk, for who runs it. `keys` sign its changes, and what they point to must live as long as this.
+class Registry {
+ public:
+  Registry(std::string path, const quern_registry_keys &keys) : path_(std::move(path)), keys_(keys) {}
+
+  const std::string &path() const noexcept { return path_; }
+
+  void create() const { check(quern_registry_create(path_.c_str(), &keys_)); }
+  // As pack_package(). False if the very same release is there already, or the visit stopped it.
+  template <typename Visit>
+  bool publish(const std::string &directory, quern_publish_options options, Visit &&visit) const {
+    detail::Visitor<quern_packed_package, std::remove_reference_t<Visit>> visitor(visit);
+    options.visit = visitor.call;
+    options.user = &visitor;
+    int32_t published = 0;
+    visitor.check(quern_registry_publish(path_.c_str(), directory.c_str(), &options, &keys_, &published));
+    return published != 0;
+  }
+  void yank(const std::string &id, int32_t version, int32_t build, bool yanked) const {
+    check(quern_registry_yank(path_.c_str(), id.c_str(), version, build, yanked ? 1 : 0, &keys_));
+  }
+  void revoke(const std::string &id, int32_t version, int32_t build, const std::string &reason) const {
+    check(quern_registry_revoke(path_.c_str(), id.c_str(), version, build, reason.c_str(), &keys_));
+  }
+  void renew() const { check(quern_registry_renew(path_.c_str(), &keys_)); }
+  void rotate(const quern_next_root &next) const { check(quern_registry_rotate(path_.c_str(), &next, &keys_)); }
+
+ private:
+  std::string path_;
+  quern_registry_keys keys_;
+};
+
+// visit(const quern_registry_contents &), once.
+template <typename Visit>
+void read_registry(const std::string &path, Visit &&visit) {
+  detail::Visitor<quern_registry_contents, std::remove_reference_t<Visit>> visitor(visit);
+  visitor.check(quern_registry_read(path.c_str(), visitor.call, &visitor));
+}
+
 }  // namespace host
 }  // namespace quern
 
