@@ -31,7 +31,9 @@ struct Consumer {
   RingPosition<STAGES> release;  // the oldest stage not given back
   uint32_t parities;             // with kFixedSlots, of each slot's next full phase
 
+  // The other lanes have read what the arrival gives back.
   __device__ __forceinline__ void release_slot(uint32_t slot) {
+    __syncwarp();
     if (lane == 0) mbarrier_arrive(stages.empty(slot));
   }
 
