@@ -15,7 +15,7 @@
 namespace quern {
 
 struct ResolveRules {
-  bool offline = false;  // the cache must do
+  bool offline = false;  // the cache must do, or what registries find on this machine
   bool locked = false;   // only what the lock file pins
 };
 
