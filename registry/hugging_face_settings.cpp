@@ -24,11 +24,16 @@ fs::path expanded(const std::string &path, const std::string &home) {
   return path == "~" || path.starts_with("~/") ? fs::path(home + path.substr(1)) : fs::path(path);
 }
 
+// A place in the folder of the Hub's tools, "" if nothing says where that is.
+fs::path in_home(const Environment &environment, const char *name) {
+  if (!environment.hf_home.empty()) return expanded(environment.hf_home, environment.home) / name;
+  if (!environment.xdg_cache_home.empty()) return fs::path(environment.xdg_cache_home) / "huggingface" / name;
+  return environment.home.empty() ? fs::path() : fs::path(environment.home) / ".cache/huggingface" / name;
+}
+
 fs::path token_path(const Environment &environment) {
   if (!environment.hf_token_path.empty()) return expanded(environment.hf_token_path, environment.home);
-  if (!environment.hf_home.empty()) return expanded(environment.hf_home, environment.home) / "token";
-  if (!environment.xdg_cache_home.empty()) return fs::path(environment.xdg_cache_home) / "huggingface/token";
-  return environment.home.empty() ? fs::path() : fs::path(environment.home) / ".cache/huggingface/token";
+  return in_home(environment, "token");
 }
 
 Credential implicit_credential(const Environment &environment, const Url &endpoint) {
@@ -51,6 +56,8 @@ bool hugging_face_true(const std::string &value) {
 HuggingFaceSettings hugging_face_settings(const Environment &environment, const fs::path &token_file) {
   HuggingFaceSettings settings;
   settings.endpoint = parse_url(environment.hf_endpoint.empty() ? "https://huggingface.co" : environment.hf_endpoint);
+  settings.cache = environment.hf_hub_cache.empty() ? in_home(environment, "hub")
+                                                    : expanded(environment.hf_hub_cache, environment.home);
   // The second stands in where the first is empty, as there.
   settings.offline = hugging_face_true(environment.hf_hub_offline.empty() ? environment.transformers_offline
                                                                           : environment.hf_hub_offline);

@@ -14,6 +14,7 @@ namespace quern {
 struct HuggingFaceSettings {
   Url endpoint;                               // HF_ENDPOINT
   Credential credential;                      // for the endpoint; empty: none
+  std::filesystem::path cache;                // HF_HUB_CACHE; "": none
   bool offline = false;                       // HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE
   std::chrono::seconds etag_timeout{10};      // of requests for facts
   std::chrono::seconds download_timeout{10};  // of requests for files

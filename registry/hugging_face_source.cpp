@@ -6,6 +6,7 @@
 #include "registry/plain_text.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/json.hpp"
+#include "runtime/base/sha256.hpp"
 
 namespace quern {
 namespace {
@@ -40,9 +41,8 @@ std::string checked_id(std::string id) {
   return id;
 }
 
-bool is_commit(std::string_view text) {
-  return text.size() == 40 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
+// The package's folder in a repository.
+std::string in_package(const std::string &path) { return "quern/" + path; }
 
 // The N of a branch v<N>; nothing for all other branches, "v01" among them.
 std::optional<int64_t> version_of(std::string_view branch) {
@@ -72,14 +72,16 @@ std::vector<HuggingFaceVersion> versions_of(const std::string &refs) {
 
 HuggingFaceRepository::HuggingFaceRepository(std::shared_ptr<HttpClient> client, HuggingFaceSettings settings,
                                              const std::string &id, Progress progress)
-    : client_(std::move(client)), settings_(std::move(settings)), id_(checked_id(id)), progress_(std::move(progress)) {}
+    : client_(std::move(client)),
+      settings_(std::move(settings)),
+      id_(checked_id(id)),
+      cache_(settings_.cache, id_),
+      progress_(std::move(progress)) {}
 
 Url HuggingFaceRepository::resolve(const std::string &revision, const std::string &path) const {
-  // A revision is one segment, whatever slashes it has.
-  Url url = below(settings_.endpoint, "kernels/" + id_ + "/resolve/" + "revision/quern/" + path);
-  const std::string placeholder = "/resolve/revision/";
-  url.path.replace(url.path.rfind(placeholder), placeholder.size(), "/resolve/" + percent_encoded(revision) + "/");
-  return url;
+  Url url = below(settings_.endpoint, "kernels/" + id_ + "/resolve");
+  url.path += "/" + percent_encoded(revision);  // one segment, whatever slashes it has
+  return below(url, in_package(path));
 }
 
 Fetched HuggingFaceRepository::fetch(FetchRequest request) {
@@ -119,6 +121,8 @@ void HuggingFaceRepository::refuse(const Fetched &fetched, const std::string &re
 
 std::optional<std::string> HuggingFaceRepository::read(const std::string &revision, const std::string &path,
                                                        size_t limit, std::optional<ExpectedBytes> expected) {
+  if (auto held = read_held(revision, path, limit, expected)) return held;
+  if (cache_.is_known_absent(revision, in_package(path))) return std::nullopt;
   FetchRequest request;
   request.url = resolve(revision, path);
   request.limit = limit;
@@ -130,6 +134,16 @@ std::optional<std::string> HuggingFaceRepository::read(const std::string &revisi
   // A 404 that says no more: a proxy has dropped the code, or it is no Hub.
   if (fetched.status == 404 && (code == "EntryNotFound" || code.empty())) return std::nullopt;
   refuse(fetched, revision);
+}
+
+std::optional<std::string> HuggingFaceRepository::read_held(const std::string &commit, const std::string &path,
+                                                            size_t limit,
+                                                            const std::optional<ExpectedBytes> &expected) const {
+  auto held = cache_.read(commit, in_package(path), limit);
+  if (held && expected && (held->size() != expected->size || hex(sha256(as_bytes(*held))) != expected->sha256)) {
+    held.reset();
+  }
+  return held;
 }
 
 std::string HuggingFaceRepository::json(const std::string &route) {
@@ -196,6 +210,26 @@ std::string HuggingFaceRepository::file(const std::string &revision, const std::
   if (!bytes) {
     fail(QUERN_NETWORK_ERROR, "hf://", id_, " has no quern/", path, " at ", revision,
          ", though its manifest names it; tell who publishes it");
+  }
+  return std::move(*bytes);
+}
+
+std::optional<HuggingFaceRelease> HuggingFaceRepository::held(const std::string &revision) const {
+  HuggingFaceRelease release;
+  release.commit = is_commit(revision) ? revision : cache_.commit_of(revision).value_or("");
+  auto manifest = read_held(release.commit, "kernel.json", kMaxManifest, std::nullopt);
+  if (!manifest) return std::nullopt;
+  release.manifest = std::move(*manifest);
+  release.signature = read_held(release.commit, "kernel.json.sig", kMaxSignature, std::nullopt);
+  return release;
+}
+
+std::string HuggingFaceRepository::held_file(const std::string &commit, const std::string &path,
+                                             const std::string &sha256, size_t size) const {
+  auto bytes = read_held(commit, path, size, ExpectedBytes{sha256, size});
+  if (!bytes) {
+    fail(QUERN_OFFLINE, "the Hugging Face cache lacks quern/", path, " of hf://", id_, " at ", commit,
+         " and the network is forbidden; run quern prefetch where it is not");
   }
   return std::move(*bytes);
 }

@@ -1,5 +1,6 @@
 // Kernel repositories of the Hugging Face Hub. A repository's version N is its branch v<N>; the package lies in the
-// folder quern/. Only bytes and their digests count, so it works behind proxies that drop the Hub's headers.
+// folder quern/. Only bytes and their digests count, so it works behind proxies that drop the Hub's headers. What the
+// Hub's own tools keep of a commit on this machine is not asked for again.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "registry/download.hpp"
+#include "registry/hugging_face_cache.hpp"
 #include "registry/hugging_face_settings.hpp"
 #include "registry/package_source.hpp"
 
@@ -42,10 +44,18 @@ class HuggingFaceRepository {
   // A file of the package, `path` as its manifest names it.
   std::string file(const std::string &revision, const std::string &path, const std::string &sha256, size_t size);
 
+  // The same of what this machine holds, without asking anybody; a branch is then what it was when it was last asked
+  // for. A file that is not held is QUERN_OFFLINE.
+  std::optional<HuggingFaceRelease> held(const std::string &revision) const;
+  std::string held_file(const std::string &commit, const std::string &path, const std::string &sha256,
+                        size_t size) const;
+
  private:
   std::string commit_of(const std::string &revision);
   std::optional<std::string> read(const std::string &revision, const std::string &path, size_t limit,
                                   std::optional<ExpectedBytes> expected);
+  std::optional<std::string> read_held(const std::string &commit, const std::string &path, size_t limit,
+                                       const std::optional<ExpectedBytes> &expected) const;
   std::string json(const std::string &route);
   Fetched fetch(FetchRequest request);
   Url resolve(const std::string &revision, const std::string &path) const;
@@ -54,6 +64,7 @@ class HuggingFaceRepository {
   std::shared_ptr<HttpClient> client_;
   HuggingFaceSettings settings_;
   std::string id_;
+  HuggingFaceCache cache_;
   Progress progress_;
 };
 

@@ -6,6 +6,7 @@
 #include "registry/registry_metadata.hpp"
 #include "registry/static_source.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/sha256.hpp"
 
 namespace quern {
 namespace {
@@ -93,6 +94,9 @@ class HuggingFaceClient final : public RegistryClient {
       reason = "registry " + name_ + " has versions and no digests; pin it in a lock file";
       return std::nullopt;
     }
+    if (access_.hugging_face.offline) {
+      if (auto held = find_offline(request)) return held;
+    }
     const auto repository = open(request.id);
     const std::vector<HuggingFaceVersion> versions = repository->versions();
     const auto wanted = std::find_if(versions.begin(), versions.end(),
@@ -105,7 +109,22 @@ class HuggingFaceClient final : public RegistryClient {
   }
 
   FoundRelease pinned(const LockedKernel &kernel) override {
-    return at(open(kernel.id), kernel.commit.empty() ? text("v", kernel.version) : kernel.commit);
+    if (access_.hugging_face.offline) {
+      if (auto held = pinned_offline(kernel)) return std::move(*held);
+    }
+    return at(open(kernel.id), revision_of(kernel));
+  }
+
+  std::optional<FoundRelease> find_offline(const PackageRequest &request) override {
+    if (!request.digest.empty()) return std::nullopt;
+    return held_at(request.id, text("v", request.version));
+  }
+
+  std::optional<FoundRelease> pinned_offline(const LockedKernel &kernel) override {
+    if (!kernel.registry.empty() && kernel.registry != name_) return std::nullopt;
+    auto held = held_at(kernel.id, revision_of(kernel));
+    const bool other = held && kernel.pins_bytes() && hex(sha256(as_bytes(held->manifest))) != kernel.manifest;
+    return other ? std::nullopt : std::move(held);
   }
 
   std::string revoked(const std::string &, const std::string &) override { return {}; }
@@ -115,13 +134,32 @@ class HuggingFaceClient final : public RegistryClient {
     return std::make_shared<HuggingFaceRepository>(access_.client, access_.hugging_face, id, access_.progress);
   }
 
-  FoundRelease at(const std::shared_ptr<HuggingFaceRepository> &repository, const std::string &revision) const {
-    HuggingFaceRelease release = repository->release(revision);
+  static std::string revision_of(const LockedKernel &kernel) {
+    return kernel.commit.empty() ? text("v", kernel.version) : kernel.commit;
+  }
+
+  FoundRelease found_in(HuggingFaceRelease release) const {
     FoundRelease found;
     found.registry = name_;
-    found.commit = release.commit;
+    found.commit = std::move(release.commit);
     found.signatures = release.signature.value_or("");
     found.manifest = std::move(release.manifest);
+    return found;
+  }
+
+  std::optional<FoundRelease> held_at(const std::string &id, const std::string &revision) const {
+    const auto repository = open(id);
+    auto release = repository->held(revision);
+    if (!release) return std::nullopt;
+    FoundRelease found = found_in(std::move(*release));
+    found.fetch = [repository, commit = found.commit](const ManifestFile &file) {
+      return repository->held_file(commit, file.path, file.sha256, static_cast<size_t>(file.size));
+    };
+    return found;
+  }
+
+  FoundRelease at(const std::shared_ptr<HuggingFaceRepository> &repository, const std::string &revision) const {
+    FoundRelease found = found_in(repository->release(revision));
     found.fetch = [repository, commit = found.commit](const ManifestFile &file) {
       return repository->file(commit, file.path, file.sha256, static_cast<size_t>(file.size));
     };

@@ -38,6 +38,10 @@ class RegistryClient {
   virtual std::optional<FoundRelease> find(const PackageRequest &request, std::string &reason) = 0;
   // What a lock file pins; asked only where the cache lacks some of it.
   virtual FoundRelease pinned(const LockedKernel &kernel) = 0;
+  // What this machine holds of the registry outside the cache: nothing, unless others keep something of it here. Asks
+  // nobody.
+  virtual std::optional<FoundRelease> find_offline(const PackageRequest &) { return std::nullopt; }
+  virtual std::optional<FoundRelease> pinned_offline(const LockedKernel &) { return std::nullopt; }
   // Why a manifest that is at hand was revoked, as far as is known without asking; "" if it was not.
   virtual std::string revoked(const std::string &id, const std::string &manifest) = 0;
 };

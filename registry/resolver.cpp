@@ -106,6 +106,9 @@ ResolvedPackage Resolver::resolve(const LockedKernel &kernel, const ResolveRules
   if (kernel.pins_bytes()) manifest = blobs_.read(kernel.manifest, kMaxManifestBytes);
   if (!manifest) {
     if (rules.offline) {
+      for (const auto &registry : registries_) {
+        if (auto held = registry->pinned_offline(kernel)) return install(kernel.id, std::move(*held), &kernel);
+      }
       fail(QUERN_OFFLINE, kernel.id,
            " is locked and not in the cache, and the network is forbidden; run quern prefetch ",
            "--lock where it is not");
@@ -132,6 +135,9 @@ ResolvedPackage Resolver::resolve_remembered(const PackageRequest &request, cons
   std::optional<std::string> manifest;
   if (!digest.empty()) manifest = blobs_.read(digest, kMaxManifestBytes);
   if (!manifest) {
+    for (const auto &registry : registries_) {
+      if (auto held = registry->find_offline(request)) return install(request.id, std::move(*held), nullptr);
+    }
     fail(QUERN_OFFLINE, request.text(), " is not in the cache and the network is forbidden; run quern prefetch ",
          request.text(), " where it is not");
   }

@@ -15,7 +15,7 @@
 namespace quern {
 
 struct ResolveRules {
-  bool offline = false;       // the cache must do
+  bool offline = false;       // the cache must do, or what registries find on this machine
   bool locked = false;        // only what the lock file pins
   bool unsigned_too = false;  // a lock file is being made that will vouch for what is found
 };

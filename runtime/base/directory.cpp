@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <memory>
 
 #include <dirent.h>
@@ -92,6 +93,16 @@ std::optional<std::string> Directory::read_text(const std::string &file, size_t 
   const auto bytes = read(file, limit);
   if (!bytes) return std::nullopt;
   return std::string(bytes->begin(), bytes->end());
+}
+
+std::optional<std::string> Directory::link_target(const std::string &file) const {
+  const Place place = locate(file);
+  std::string target(PATH_MAX, '\0');
+  if (place.folder < 0) return std::nullopt;
+  const ssize_t size = ::readlinkat(place.folder, place.name.c_str(), target.data(), target.size());
+  if (size < 0 || static_cast<size_t>(size) == target.size()) return std::nullopt;
+  target.resize(static_cast<size_t>(size));
+  return target;
 }
 
 std::optional<FileIdentity> Directory::identify(const std::string &file) const {

@@ -32,6 +32,8 @@ class Directory {
   std::optional<std::vector<uint8_t>> read(const std::string &file, size_t limit,
                                            FileIdentity *identity = nullptr) const;
   std::optional<std::string> read_text(const std::string &file, size_t limit) const;
+  // What a symbolic link says; nothing if it is none.
+  std::optional<std::string> link_target(const std::string &file) const;
   std::optional<FileIdentity> identify(const std::string &file) const;
   // Names in a folder, sorted; none if it cannot be read.
   std::vector<std::string> names(const std::string &folder) const;

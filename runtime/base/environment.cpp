@@ -55,6 +55,7 @@ Environment read_environment() {
   env.hf_token = variable("HF_TOKEN");
   env.hf_token_path = variable("HF_TOKEN_PATH");
   env.hf_home = variable("HF_HOME");
+  env.hf_hub_cache = variable("HF_HUB_CACHE");
   env.hf_hub_disable_implicit_token = variable("HF_HUB_DISABLE_IMPLICIT_TOKEN");
   env.hf_hub_offline = variable("HF_HUB_OFFLINE");
   env.transformers_offline = variable("TRANSFORMERS_OFFLINE");

@@ -30,7 +30,8 @@ struct Environment {
   std::string allow_http;          // QUERN_ALLOW_HTTP
   std::string curl_path;           // QUERN_CURL_PATH
   std::string ssl_cert_file, ssl_cert_dir;
-  std::string hf_endpoint, hf_token, hf_token_path, hf_home, hf_hub_disable_implicit_token, hf_hub_offline;
+  std::string hf_endpoint, hf_token, hf_token_path, hf_home, hf_hub_cache, hf_hub_disable_implicit_token,
+      hf_hub_offline;
   std::string transformers_offline, hf_hub_etag_timeout, hf_hub_download_timeout;
   std::string xdg_cache_home, xdg_config_home, xdg_runtime_dir, home, cuda_home, cuda_path, library_path;
 };

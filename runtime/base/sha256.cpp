@@ -11,6 +11,17 @@ void check(int ok) {
   if (ok != 1) fail(QUERN_INTERNAL, "libcrypto refused a SHA-256 operation; check the installation of libcrypto");
 }
 
+std::string hex_digits(std::span<const uint8_t> bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(bytes.size() * 2);
+  for (const uint8_t byte : bytes) {
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
+  }
+  return out;
+}
+
 }  // namespace
 
 Digest sha256(std::span<const uint8_t> bytes) {
@@ -19,16 +30,19 @@ Digest sha256(std::span<const uint8_t> bytes) {
   return digest;
 }
 
-std::string hex(const Digest &digest) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(digest.size() * 2);
-  for (const uint8_t byte : digest) {
-    out += kDigits[byte >> 4];
-    out += kDigits[byte & 15];
-  }
-  return out;
+std::string git_blob_id(std::span<const uint8_t> bytes) {
+  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX *)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  if (context == nullptr) throw std::bad_alloc();
+  const std::string head = "blob " + std::to_string(bytes.size()) + '\0';
+  std::array<uint8_t, 20> id{};
+  const bool known = EVP_DigestInit_ex(context.get(), EVP_sha1(), nullptr) == 1 &&
+                     EVP_DigestUpdate(context.get(), head.data(), head.size()) == 1 &&
+                     EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1 &&
+                     EVP_DigestFinal_ex(context.get(), id.data(), nullptr) == 1;
+  return known ? hex_digits(id) : "";
 }
+
+std::string hex(const Digest &digest) { return hex_digits(digest); }
 
 bool is_hex_digest(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;

@@ -13,6 +13,9 @@ namespace quern {
 
 using Digest = std::array<uint8_t, 32>;
 
+// The name that git gives a file of these bytes: SHA-1, good against damage alone. "" where libcrypto has none.
+std::string git_blob_id(std::span<const uint8_t> bytes);
+
 Digest sha256(std::span<const uint8_t> bytes);
 std::string hex(const Digest &digest);
 bool is_hex_digest(std::string_view text);

@@ -4,6 +4,7 @@
   hub_routes_test.py FETCH_PROBE HANGING_RESOLVER CASE
 """
 
+import hashlib
 import json
 import pathlib
 import random
@@ -258,10 +259,76 @@ def offline(_):
             expect(probe.hub("versions"), INVALID, "not https")
 
 
+def git_name(body):
+    return hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+
+
+def cache(directory):
+    """What the Hub's own tools have of a commit is not asked for again, unless it is damaged or leads elsewhere."""
+    repository = directory / "hub/kernels--acme--gemm"
+    package = repository / "snapshots" / COMMIT / "quern"
+    (package / "src").mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    for path, body, blob in (("kernel.json", MANIFEST, git_name(MANIFEST)),
+                             ("kernel.json.sig", SIGNATURE, git_name(SIGNATURE)),
+                             (FILE["path"], SOURCE, FILE["sha256"])):
+        (repository / "blobs" / blob).write_bytes(body)
+        (package / path).symlink_to("../" * (3 + path.count("/")) + "blobs/" + blob)
+    with Hub() as hub, hub.probe(HF_HUB_CACHE=str(directory / "hub")) as probe:
+        head = [("HEAD", resolve("v2", "kernel.json"))]
+        asked = {path: [("GET", resolve(COMMIT, path.replace(" ", "%20")))]
+                 for path in ("kernel.json", "kernel.json.sig", FILE["path"])}
+
+        def expect_release(revision, *requests):
+            result = probe.hub("release", revision=revision)
+            assert result["status"] == 0 and result["commit"] == COMMIT, result
+            assert result["manifest"]["sha256"] == sha256(MANIFEST)
+            assert hub.log() == list(requests)
+            return result
+
+        def expect_file(*requests):
+            assert probe.hub("file", revision=COMMIT, **FILE)["sha256"] == FILE["sha256"]
+            assert hub.log() == list(requests)
+
+        assert expect_release(COMMIT)["signature"]["sha256"] == sha256(SIGNATURE)
+        expect_file()
+        # Which commit a branch is only the Hub knows.
+        expect_release("v2", *head)
+        # Another commit is not held.
+        assert probe.hub("release", revision=OLDER)["commit"] == OLDER
+        assert len(hub.log()) == 2
+        # A file that the Hub did not have then, and one that was never asked for.
+        (package / "kernel.json.sig").unlink()
+        assert "signature" in expect_release(COMMIT, *asked["kernel.json.sig"])
+        absent = repository / ".no_exist" / COMMIT / "quern"
+        absent.mkdir(parents=True)
+        (absent / "kernel.json.sig").touch()
+        assert "signature" not in expect_release(COMMIT)
+        # Damaged, dangling, and leading elsewhere.
+        (repository / "blobs" / FILE["sha256"]).write_bytes(bytes(len(SOURCE)))
+        expect_file(*asked[FILE["path"]])
+        (repository / "blobs" / FILE["sha256"]).unlink()
+        expect_file(*asked[FILE["path"]])
+        (directory / "outside").write_bytes(MANIFEST)
+        (package / "kernel.json").unlink()
+        (package / "kernel.json").symlink_to(directory / "outside")
+        expect_release(COMMIT, *asked["kernel.json"])
+        (package / "kernel.json").unlink()
+        (package / "kernel.json").symlink_to("../../../../../outside")
+        expect_release(COMMIT, *asked["kernel.json"])
+    # The place follows HF_HOME, and HF_HUB_OFFLINE leaves it.
+    with Hub() as hub, hub.probe(HF_HOME=str(directory), HF_HUB_OFFLINE="1") as probe:
+        expect(probe.hub("release", revision=COMMIT), OFFLINE, "HF_HUB_OFFLINE")
+        (package / "kernel.json").unlink()
+        (package / "kernel.json").symlink_to("../../../blobs/" + git_name(MANIFEST))
+        assert probe.hub("release", revision=COMMIT)["status"] == 0
+        assert hub.log() == []
+
+
 def main():
     global program
     program = sys.argv[1]
-    cases = (versions, release, files, errors, headers_dropped, tokens, offline)
+    cases = (versions, release, files, errors, headers_dropped, tokens, offline, cache)
     case = {case.__name__: case for case in cases}[sys.argv[3]]
     with tempfile.TemporaryDirectory() as directory:
         case(pathlib.Path(directory))

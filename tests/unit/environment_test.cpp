@@ -50,6 +50,7 @@ TEST(ReadEnvironment, TakesEachVariableFromItsOwnName) {
       {"HF_TOKEN", &Environment::hf_token},
       {"HF_TOKEN_PATH", &Environment::hf_token_path},
       {"HF_HOME", &Environment::hf_home},
+      {"HF_HUB_CACHE", &Environment::hf_hub_cache},
       {"HF_HUB_DISABLE_IMPLICIT_TOKEN", &Environment::hf_hub_disable_implicit_token},
       {"HF_HUB_OFFLINE", &Environment::hf_hub_offline},
       {"TRANSFORMERS_OFFLINE", &Environment::transformers_offline},
