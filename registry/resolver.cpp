@@ -107,7 +107,7 @@ ResolvedPackage Resolver::resolve(const LockedKernel &kernel, const ResolveRules
   if (!manifest) {
     if (rules.offline) {
       for (const auto &registry : registries_) {
-        if (auto held = registry->pinned_offline(kernel)) return install(kernel.id, std::move(*held), &kernel);
+        if (auto held = registry->pinned_offline(kernel)) return install(kernel.id, std::move(*held), &kernel, rules);
       }
       fail(QUERN_OFFLINE, kernel.id,
            " is locked and not in the cache, and the network is forbidden; run quern prefetch ",
@@ -136,7 +136,7 @@ ResolvedPackage Resolver::resolve_remembered(const PackageRequest &request, cons
   if (!digest.empty()) manifest = blobs_.read(digest, kMaxManifestBytes);
   if (!manifest) {
     for (const auto &registry : registries_) {
-      if (auto held = registry->find_offline(request)) return install(request.id, std::move(*held), nullptr);
+      if (auto held = registry->find_offline(request)) return install(request.id, std::move(*held), nullptr, rules);
     }
     fail(QUERN_OFFLINE, request.text(), " is not in the cache and the network is forbidden; run quern prefetch ",
          request.text(), " where it is not");
