@@ -16,7 +16,7 @@ ExitCode run_lock(const GlobalOptions &global, const LockOptions &options) {
   quern_lock_options lock = QUERN_LOCK_OPTIONS_INIT;
   if (!options.from.empty()) lock.source = options.from.c_str();
   lock.check = options.check ? 1 : 0;
-  lock.keep = options.keep ? 1 : 0;
+  lock.keep = options.keep || !options.from.empty() ? 1 : 0;  // what is taken over is taken as it is
   lock.unsigned_too = options.allow_unsigned ? 1 : 0;
   PackageReports reports(global.quiet);
   reports.lock(hub, joined(options.packages), path, lock);

@@ -116,7 +116,7 @@ void add_package_verbs(CLI::App &app, CommandLine &line) {
   CLI::App *lock = add_verb(app, line, "lock", "write which bytes of which packages a deployment runs", run_lock, l);
   lock->add_option("ID@V", l.packages, "to add or bring up to date (default: bring all up to date)");
   lock->add_option("-o,--output", l.output, "the file to write (default: --lock, else quern.lock)");
-  lock->add_option("--from", l.from, "begin with what this file locks: a kernels.lock, or another quern.lock");
+  lock->add_option("--from", l.from, "begin with what this file locks, as it is: a kernels.lock, or another quern.lock");
   lock->add_flag("--keep", l.keep, "leave what is locked already as it is");
   lock->add_flag("--check", l.check, "write nothing; fail if the file would change");
   lock->add_flag("--allow-unsigned", l.allow_unsigned, "also packages that nobody trusted signed");

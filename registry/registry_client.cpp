@@ -88,6 +88,7 @@ class HuggingFaceClient final : public RegistryClient {
       : name_(configuration.name), access_(access) {}
 
   const std::string &name() const override { return name_; }
+  bool has_commits() const override { return true; }
 
   std::optional<FoundRelease> find(const PackageRequest &request, std::string &reason) override {
     if (!request.digest.empty()) {

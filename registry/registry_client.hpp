@@ -33,6 +33,7 @@ class RegistryClient {
  public:
   virtual ~RegistryClient() = default;
   virtual const std::string &name() const = 0;
+  virtual bool has_commits() const { return false; }
   // Asks the registry. Nothing if it does not have the package or the version; `reason` then says why. Throws as
   // RegistryMetadata::releases().
   virtual std::optional<FoundRelease> find(const PackageRequest &request, std::string &reason) = 0;

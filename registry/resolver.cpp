@@ -21,7 +21,11 @@ std::string not_cached(const ManifestFile &file) {
 
 RegistryClient &Resolver::registry_of(const LockedKernel &kernel) {
   for (const auto &registry : registries_) {
-    if (kernel.registry.empty() || registry->name() == kernel.registry) return *registry;
+    const bool fits = kernel.commit.empty() || registry->has_commits();
+    if (kernel.registry.empty() ? fits : registry->name() == kernel.registry) return *registry;
+  }
+  if (kernel.registry.empty()) {
+    fail(QUERN_NOT_FOUND, kernel.id, " is locked by a commit, and config.json names no registry hf://; add it");
   }
   fail(QUERN_NOT_FOUND, kernel.id, " is locked from registry \"", kernel.registry,
        "\", which config.json does not name; add it");

@@ -14,8 +14,15 @@ constexpr int64_t kMaxGridYZ = 65535;
 constexpr int64_t kCostSteps[] = {1,   2,   4,   8,   12,   16,   24,   32,   48,   64,   96,   128,   192,
                                   256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 16384, 32768};
 
+// Whether that is the candidate's name; the name itself is not made, since this is asked for every size.
+bool is_called(const Candidate &candidate, std::string_view name) {
+  const std::string &id = candidate.package->manifest.id, &variant = candidate.variant->name;
+  return name.size() == id.size() + 1 + variant.size() && name.starts_with(id) && name[id.size()] == ':' &&
+         name.ends_with(variant);
+}
+
 bool is_forced(const std::string &force, const Candidate &candidate) {
-  return force == candidate.package->manifest.id || force == candidate.name();
+  return force == candidate.package->manifest.id || is_called(candidate, force);
 }
 
 std::array<int64_t, kSlots> slots_for(const DispatchRequest &request, int64_t size_of_run) {
@@ -49,7 +56,10 @@ std::optional<std::string> refuse(const Candidate &candidate, const DispatchRequ
   const Variant &variant = *candidate.variant;
   if (!request.force.empty() && !is_forced(request.force, candidate))
     return "another kernel is forced: " + request.force;
-  if (const auto found = request.unusable.find(candidate.name()); found != request.unusable.end()) return found->second;
+  if (!request.unusable.empty()) {
+    const auto found = request.unusable.find(candidate.name());
+    if (found != request.unusable.end()) return found->second;
+  }
   if (auto reason = refuse_capability(variant, request.facts.capability)) return reason;
   const Operation &operation = *request.problem.operation;
   for (size_t i = 0; i < operation.fields.size(); ++i) {
@@ -77,7 +87,7 @@ bool is_better(const Candidate &a, const Candidate &b) {
 }
 
 // The kernel that was measured to be the fastest at this size; "" where nothing is known.
-std::string measured_kernel(const DispatchRequest &request, int64_t size_of_run) {
+std::string_view measured_kernel(const DispatchRequest &request, int64_t size_of_run) {
   for (const MeasuredStep &step : request.measured) {
     if (size_of_run <= step.last) return step.kernel;
   }
@@ -85,7 +95,7 @@ std::string measured_kernel(const DispatchRequest &request, int64_t size_of_run)
 }
 
 int64_t cost(const Candidate &candidate, const DispatchRequest &request, int64_t size_of_run) {
-  if (candidate.name() == measured_kernel(request, size_of_run)) return INT64_MIN;
+  if (is_called(candidate, measured_kernel(request, size_of_run))) return INT64_MIN;
   if (!candidate.variant->cost) return INT64_MAX;
   const int64_t estimate = candidate.variant->cost->evaluate(slots_for(request, size_of_run));
   return estimate == Expression::kInvalid ? INT64_MAX : estimate;
@@ -195,7 +205,7 @@ Dispatch dispatch(const Catalog &catalog, const DispatchRequest &request) {
 
   // A variant forced by its own name serves the sizes it accepts; else every size must be served.
   int64_t first = 1;
-  if (eligible.size() == 1 && request.force == eligible.front().name()) {
+  if (eligible.size() == 1 && is_called(eligible.front(), request.force)) {
     const Constraint &sizes = eligible.front().variant->accepts[run_size];
     first = std::max<int64_t>(1, sizes.least);
     maximum = std::min(maximum, sizes.most);
