@@ -53,6 +53,7 @@ class StaticClient final : public RegistryClient {
     const auto source = make_source();
     found.manifest = source->blob(kernel.manifest, static_cast<size_t>(kernel.size));
     found.build = kernel.build;
+    found.signatures = signatures_of(*source, kernel);
     found.fetch = from(source);
     return found;
   }
@@ -66,6 +67,21 @@ class StaticClient final : public RegistryClient {
   }
 
  private:
+  // What is pinned loads whatever the registry says of itself, or if it says nothing; but since it is asked, whether
+  // the build was revoked and who signed it is worth knowing.
+  std::string signatures_of(StaticSource &source, const LockedKernel &kernel) {
+    if (metadata_ == nullptr) return {};
+    try {
+      for (const Release &release : metadata_->releases(source, kernel.id)) {
+        if (release.manifest != kernel.manifest || release.signatures.sha256.empty()) continue;
+        return source.blob(release.signatures.sha256, static_cast<size_t>(release.signatures.size));
+      }
+    } catch (const Error &error) {
+      if (error.status() == QUERN_CANCELLED) throw;
+    }
+    return {};
+  }
+
   static std::function<std::string(const ManifestFile &)> from(std::shared_ptr<StaticSource> source) {
     return [source](const ManifestFile &file) { return source->blob(file.sha256, static_cast<size_t>(file.size)); };
   }

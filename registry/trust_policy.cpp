@@ -94,7 +94,10 @@ Verdict TrustPolicy::judge(const std::string &id, std::string_view manifest, std
   const std::string digest = hex(sha256(as_bytes(manifest)));
   if (is_revoked(digest)) return {Trust::kRefused, "", id + " is revoked by trust.json: use another build"};
   Verdict verdict = judge_signatures(id, manifest, signatures);
-  if (verdict.trust == Trust::kRefused && locked) verdict.trust = Trust::kLocked;
+  if (verdict.trust == Trust::kRefused && locked) {
+    verdict.trust = Trust::kLocked;
+    verdict.reason = verdict.reason.substr(0, verdict.reason.rfind(": ")) + ": its lock vouches for it";
+  }
   if (verdict.trust == Trust::kRefused) return verdict;
   if (const std::string problem = identity_problem(id, manifest); !problem.empty()) {
     return {Trust::kRefused, "", id + " is not what it should be: " + problem};
