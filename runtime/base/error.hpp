@@ -2,9 +2,12 @@
 // expected (a cache miss, a refusal) are values, never exceptions.
 #pragma once
 
-#include <sstream>
+#include <concepts>
+#include <cstdio>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <quern/quern.h>
@@ -25,12 +28,27 @@ class Error : public std::runtime_error {
   std::string log_;
 };
 
-// Text from parts: text("k = ", k, " is not a multiple of 32").
+namespace detail {
+
+inline void append_part(std::string &out, std::string_view part) { out += part; }
+inline void append_part(std::string &out, char part) { out += part; }
+inline void append_part(std::string &out, std::integral auto part) { out += std::to_string(part); }
+template <typename Enumerator>
+requires std::is_enum_v<Enumerator> && std::is_convertible_v<Enumerator, int>
+void append_part(std::string &out, Enumerator part) { out += std::to_string(part); }
+inline void append_part(std::string &out, double part) {
+  char digits[32];
+  out.append(digits, static_cast<size_t>(std::snprintf(digits, sizeof digits, "%g", part)));
+}
+
+}  // namespace detail
+
+// Text from parts: text("k = ", k, " is not a multiple of 32"). No stream: every plan says why kernels are refused.
 template <typename... Parts>
 std::string text(const Parts &...parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
+  std::string out;
+  (detail::append_part(out, parts), ...);
+  return out;
 }
 
 template <typename... Parts>

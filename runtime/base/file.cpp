@@ -27,7 +27,7 @@ std::string temporary_name() {
   std::random_device random;
   struct timespec now {};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  return text(::getpid(), ".", now.tv_sec, ".", std::hex, random(), random(), ".tmp");
+  return text(::getpid(), ".", now.tv_sec, ".", random(), ".", random(), ".tmp");
 }
 
 template <typename Bytes>
