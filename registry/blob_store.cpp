@@ -58,6 +58,12 @@ std::string ref_path(const std::string &id, int version) {
   return text("refs/", id, "/v", version);
 }
 
+bool is_version_file(std::string_view name) { return version_of(std::string(name)) >= 0; }
+
+bool is_signatures_file(std::string_view name) {
+  return name.size() == 68 && name.ends_with(".sig") && is_hex_digest(name.substr(0, 64));
+}
+
 std::vector<std::string> digests_in(std::string_view manifest) {
   std::vector<std::string> digests;
   try {

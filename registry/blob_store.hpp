@@ -58,6 +58,9 @@ class BlobStore {
 
 // "refs/acme/mxfp4-gemm/v1".
 std::string ref_path(const std::string &id, int version);
+// What lies beside it: "v1", and "<manifest>.sig". Any other name is of a later Quern, or nobody's.
+bool is_version_file(std::string_view name);
+bool is_signatures_file(std::string_view name);
 
 // Every digest that a manifest's text names: what is to be kept along with it. Nothing of a text that is no JSON.
 std::vector<std::string> digests_in(std::string_view manifest);

@@ -153,7 +153,7 @@ class Cache {
   int64_t prune_temporary_files(bool dry_run);
   int64_t prune_quarantine(bool dry_run, int64_t older_than_s);
   void prune_blobs(const PruneRules &rules, const CacheRoots &roots, PruneResult &result);
-  void prune_all_else(PruneResult &result);
+  void prune_all_else(const CacheRoots &roots);
   void evict_if_due(const std::string &published, int64_t bytes) noexcept;
   void evict(const std::string &published);
   bool age_is_due(int64_t now);

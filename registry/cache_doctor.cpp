@@ -4,6 +4,7 @@
 
 #include "registry/blob_store.hpp"
 #include "registry/cache.hpp"
+#include "registry/signature.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/sha256.hpp"
 
@@ -75,8 +76,15 @@ void check_blobs(const Directory &directory, Examination &examination) {
 void check_refs(const Directory &directory, BlobStore &blobs, Examination &examination) {
   for (const std::string &owner : directory.names("refs")) {
     for (const std::string &name : directory.names("refs/" + owner)) {
-      for (const std::string &version : directory.names("refs/" + owner + "/" + name)) {
-        const std::string path = "refs/" + owner + "/" + name + "/" + version;
+      for (const std::string &file : directory.names("refs/" + owner + "/" + name)) {
+        const std::string path = "refs/" + owner + "/" + name + "/" + file;
+        if (is_signatures_file(file)) {
+          const auto signatures = directory.read_text(path, kMaxSignatureBytes);
+          if (signatures && parse_signatures(*signatures)) continue;
+          examination.problem(path, "it is no .sig file", [&] { return directory.remove(path); });
+          continue;
+        }
+        if (!is_version_file(file)) continue;  // not ours to judge
         const auto content = directory.read_text(path, 65);
         const bool sound =
             content && content->size() == 65 && content->back() == '\n' && is_hex_digest(content->substr(0, 64));

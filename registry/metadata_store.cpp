@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <system_error>
 
 #include "registry/strict_document.hpp"
 #include "runtime/base/file.hpp"
+#include "runtime/base/sha256.hpp"
 
 namespace quern {
 namespace {
@@ -35,11 +35,11 @@ std::string write_state(const State &state) {
   return json.dump() + "\n";
 }
 
-std::optional<State> read_state(const fs::path &path) {
-  const std::optional<std::string> file = read_text(path, kMaxStateBytes);
+std::optional<State> read_state(const Directory &base, const std::string &path) {
+  const std::optional<std::string> file = base.read_text(path, kMaxStateBytes);
   if (!file) return std::nullopt;
   try {
-    return parse_state(*file, path.string());
+    return parse_state(*file, path);
   } catch (const Error &) {
     return std::nullopt;
   }
@@ -53,11 +53,11 @@ struct FilePair {
 
 // A file and its .sig of one moment: while the file stays the same around the reading of the .sig, the two belong
 // together, since writers keep every state between good.
-std::optional<FilePair> read_pair(const fs::path &path, size_t limit) {
-  std::optional<std::string> file = read_text(path, limit);
+std::optional<FilePair> read_pair(const Directory &base, const std::string &path, size_t limit) {
+  std::optional<std::string> file = base.read_text(path, limit);
   for (int attempt = 0; attempt < kReadAttempts && file; ++attempt) {
-    std::optional<std::string> signatures = read_text(path.string() + ".sig", kMaxSignatureBytes);
-    std::optional<std::string> again = read_text(path, limit);
+    std::optional<std::string> signatures = base.read_text(path + ".sig", kMaxSignatureBytes);
+    std::optional<std::string> again = base.read_text(path, limit);
     if (!signatures) return std::nullopt;
     if (file == again) return FilePair{std::move(*file), std::move(*signatures)};
     file = std::move(again);
@@ -67,12 +67,12 @@ std::optional<FilePair> read_pair(const fs::path &path, size_t limit) {
 
 // A document with its signatures, both as they were kept; nothing if one is missing or the document cannot be read.
 template <typename Document>
-std::optional<SignedDocument<Document>> read_signed(const fs::path &path, size_t limit,
+std::optional<SignedDocument<Document>> read_signed(const Directory &base, const std::string &path, size_t limit,
                                                     Document (*parse)(std::string_view, const std::string &)) {
-  std::optional<FilePair> pair = read_pair(path, limit);
+  std::optional<FilePair> pair = read_pair(base, path, limit);
   if (!pair) return std::nullopt;
   try {
-    Document document = parse(pair->file, path.string());
+    Document document = parse(pair->file, path);
     return SignedDocument<Document>{std::move(document), std::move(pair->file), std::move(pair->signatures)};
   } catch (const Error &) {
     return std::nullopt;
@@ -108,19 +108,31 @@ bool AcceptedMetadata::drop_unsigned() {
 }
 
 MetadataStore::MetadataStore(fs::path directory, std::string anchor)
-    : directory_(std::move(directory)), anchor_(std::move(anchor)) {}
+    : base_(directory.parent_path().parent_path()),
+      folder_((directory.parent_path().filename() / directory.filename()).string()),
+      anchor_(std::move(anchor)) {}
+
+std::optional<Directory> MetadataStore::base() const {
+  try {
+    return Directory(base_);
+  } catch (const Error &) {
+    return std::nullopt;
+  }
+}
 
 AcceptedMetadata MetadataStore::load() const {
   AcceptedMetadata accepted;
-  const std::optional<State> state = read_state(directory_ / "state.json");
+  const std::optional<Directory> base = this->base();
+  if (!base) return accepted;
+  const std::optional<State> state = read_state(*base, path("state.json"));
   if (!state || state->anchor != anchor_) return accepted;
-  accepted.root = read_signed(directory_ / "root.json", kMaxRootBytes, parse_root);
+  accepted.root = read_signed(*base, path("root.json"), kMaxRootBytes, parse_root);
   if (!accepted.root ||
       !is_signed(accepted.root->file, accepted.root->signatures, Role::kRoot, accepted.root->document.root)) {
     return {};
   }
-  accepted.timestamp = read_signed(directory_ / "timestamp.json", kMaxTimestampBytes, parse_timestamp);
-  accepted.snapshot = read_signed(directory_ / "snapshot.json", kMaxSnapshotBytes, parse_snapshot);
+  accepted.timestamp = read_signed(*base, path("timestamp.json"), kMaxTimestampBytes, parse_timestamp);
+  accepted.snapshot = read_signed(*base, path("snapshot.json"), kMaxSnapshotBytes, parse_snapshot);
   accepted.drop_unsigned();
   // Metadata was found fresh then, so it is before the end of that; a damaged file cannot say otherwise.
   if (accepted.timestamp) accepted.seen = std::min(state->seen, accepted.timestamp->document.expires - 1);
@@ -128,87 +140,113 @@ AcceptedMetadata MetadataStore::load() const {
 }
 
 void MetadataStore::store(const AcceptedMetadata &accepted) const {
-  const std::optional<State> state = read_state(directory_ / "state.json");
+  const Directory base(base_);
+  const std::optional<State> state = read_state(base, path("state.json"));
   if (!state || state->anchor != anchor_) {
     // A root of other keys is to be gone before state.json says that it is of ours.
-    std::error_code ignored;
-    for (const char *name : {"root.json", "timestamp.json", "snapshot.json"}) fs::remove(directory_ / name, ignored);
-    forget_indexes();
+    for (const char *name : {"root.json", "timestamp.json", "snapshot.json"}) base.remove(path(name));
+    forget_indexes(base);
   }
-  store_file(directory_ / "state.json", write_state({anchor_, accepted.seen}));
-  if (accepted.root) store_signed("root.json", accepted.root->file, accepted.root->signatures);
+  store_file(base, path("state.json"), write_state({anchor_, accepted.seen}));
+  if (accepted.root) store_signed(base, "root.json", accepted.root->file, accepted.root->signatures);
   // The snapshot first: one that is ahead of its timestamp is good, one behind it is not.
-  if (accepted.snapshot) store_signed("snapshot.json", accepted.snapshot->file, accepted.snapshot->signatures);
-  if (accepted.timestamp) store_signed("timestamp.json", accepted.timestamp->file, accepted.timestamp->signatures);
+  if (accepted.snapshot) store_signed(base, "snapshot.json", accepted.snapshot->file, accepted.snapshot->signatures);
+  if (accepted.timestamp)
+    store_signed(base, "timestamp.json", accepted.timestamp->file, accepted.timestamp->signatures);
 }
 
 // Two files cannot be replaced at once. So that the pair is good at every moment, the signatures of the next document
 // join those of the present one first.
-void MetadataStore::store_signed(const std::string &name, const std::string &file,
+void MetadataStore::store_signed(const Directory &base, const std::string &name, const std::string &file,
                                  const std::string &signatures) const {
-  const fs::path path = directory_ / name, signatures_path = directory_ / (name + ".sig");
-  const std::string before = read_text(path, kMaxSnapshotBytes).value_or("");
-  const std::string signed_before = read_text(signatures_path, kMaxSignatureBytes).value_or("");
+  const std::string file_path = path(name), signatures_path = file_path + ".sig";
+  const std::string before = base.read_text(file_path, kMaxSnapshotBytes).value_or("");
+  const std::string signed_before = base.read_text(signatures_path, kMaxSignatureBytes).value_or("");
   if (before == file && signed_before == signatures) return;
   if (before != file && parse_signatures(signatures + signed_before)) {
-    store_file(signatures_path, signatures + signed_before);
+    store_file(base, signatures_path, signatures + signed_before);
   }
-  store_file(path, file);
-  store_file(signatures_path, signatures);
+  store_file(base, file_path, file);
+  store_file(base, signatures_path, signatures);
 }
 
-void MetadataStore::store_file(const fs::path &path, const std::string &bytes) const {
-  if (read_text(path, bytes.size()) == bytes) return;
-  publish_file(directory_, path, as_bytes(bytes));
+void MetadataStore::store_file(const Directory &base, const std::string &path, const std::string &bytes) const {
+  if (base.read_text(path, bytes.size()) == bytes) return;
+  base.publish(path, as_bytes(bytes), 0600, folder_);
 }
 
-void MetadataStore::create_directory() const { make_directories(directory_); }
+FileLock MetadataStore::lock(std::chrono::milliseconds patience) const {
+  make_directories(base_);
+  const Directory base(base_);
+  base.make_folder(folder_);
+  std::optional<FileLock> lock = base.lock(path("lock"), patience);
+  if (!lock) fail(QUERN_IO_ERROR, "cannot lock ", (base_ / path("lock")).string(), "; check its permissions");
+  return std::move(*lock);
+}
 
 void MetadataStore::remove_leftovers() const {
-  std::error_code ignored;
-  for (const fs::directory_entry &item : fs::directory_iterator(directory_, ignored)) {
-    if (item.path().extension() == ".tmp") fs::remove(item.path(), ignored);
+  const std::optional<Directory> base = this->base();
+  if (!base) return;
+  for (const std::string &name : base->names(folder_)) {
+    if (name.ends_with(".tmp")) base->remove(path(name));
   }
 }
 
-std::optional<std::string> MetadataStore::read_index(const std::string &id, const FileReference &reference) const {
-  const fs::path path = directory_ / "index" / id / index_name(reference.version, reference.sha256);
-  std::optional<std::string> file = read_text(path, kMaxIndexBytes);
+std::optional<std::string> MetadataStore::read_index(const Directory &base, const std::string &id,
+                                                     const FileReference &reference) const {
+  const std::string file_path = path(text("index/", id, "/", index_name(reference.version, reference.sha256)));
+  std::optional<std::string> file = base.read_text(file_path, kMaxIndexBytes);
   if (!file || digest_of(*file) != reference.sha256) return std::nullopt;
   return file;
 }
 
+std::optional<std::string> MetadataStore::read_index(const std::string &id, const FileReference &reference) const {
+  const std::optional<Directory> base = this->base();
+  return base ? read_index(*base, id, reference) : std::nullopt;
+}
+
 std::optional<std::string> MetadataStore::read_last_index(const std::string &id) const {
-  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
-    std::error_code ignored;
+  const std::optional<Directory> base = this->base();
+  for (int attempt = 0; attempt < kReadAttempts && base; ++attempt) {
     std::vector<FileReference> kept;
-    for (const fs::directory_entry &item : fs::directory_iterator(directory_ / "index" / id, ignored)) {
-      if (const auto reference = parse_index_name(item.path().filename().string())) kept.push_back(*reference);
+    for (const std::string &name : base->names(path("index/" + id))) {
+      if (const auto reference = parse_index_name(name)) kept.push_back(*reference);
     }
     if (kept.empty()) return std::nullopt;
     std::sort(kept.begin(), kept.end(),
               [](const FileReference &a, const FileReference &b) { return a.version > b.version; });
     for (const FileReference &reference : kept) {
-      if (std::optional<std::string> file = read_index(id, reference)) return file;
+      if (std::optional<std::string> file = read_index(*base, id, reference)) return file;
     }
   }
   return std::nullopt;  // damaged, or every one that was listed was replaced meanwhile
 }
 
 void MetadataStore::store_index(const std::string &id, const FileReference &reference, const std::string &file) const {
-  const fs::path folder = directory_ / "index" / id;
-  const std::string name = index_name(reference.version, reference.sha256);
-  make_directories(folder);
-  store_file(folder / name, file);
-  std::error_code ignored;
-  for (const fs::directory_entry &item : fs::directory_iterator(folder, ignored)) {
-    if (item.path().filename() != name) fs::remove(item.path(), ignored);
+  const Directory base(base_);
+  const std::string folder = path("index/" + id), name = index_name(reference.version, reference.sha256);
+  store_file(base, folder + "/" + name, file);
+  for (const std::string &other : base.names(folder)) {
+    if (parse_index_name(other) && other != name) base.remove(folder + "/" + other);
   }
 }
 
 void MetadataStore::forget_indexes() const {
-  std::error_code ignored;
-  fs::remove_all(directory_ / "index", ignored);
+  if (const std::optional<Directory> base = this->base()) forget_indexes(*base);
+}
+
+void MetadataStore::forget_indexes(const Directory &base) const {
+  const std::string index = path("index");
+  for (const std::string &owner : base.names(index)) {
+    for (const std::string &name : base.names(index + "/" + owner)) {
+      const std::string folder = index + "/" + owner + "/" + name;
+      for (const std::string &file : base.names(folder)) {
+        if (parse_index_name(file)) base.remove(folder + "/" + file);
+      }
+      base.remove_folder(folder);
+    }
+    base.remove_folder(index + "/" + owner);
+  }
 }
 
 }  // namespace quern

@@ -1,5 +1,6 @@
 // What was last accepted from one registry, kept in a directory so that no later process can be led back behind it:
-// {root,timestamp,snapshot}.json and their .sig, the indexes, and state.json. What is damaged there counts as absent.
+// {root,timestamp,snapshot}.json and their .sig, the indexes, and state.json. What is damaged there counts as absent,
+// and so does what can only be reached by a link.
 #pragma once
 
 #include <filesystem>
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "registry/metadata_format.hpp"
+#include "runtime/base/directory.hpp"
 
 namespace quern {
 
@@ -30,7 +32,8 @@ struct AcceptedMetadata {
 
 class MetadataStore {
  public:
-  // `anchor` tells the configured keys apart: what was accepted under others is not ours.
+  // `anchor` tells the configured keys apart: what was accepted under others is not ours. The last two names of the
+  // directory are reached through no link, since they lie in a cache.
   MetadataStore(std::filesystem::path directory, std::string anchor);
 
   AcceptedMetadata load() const;
@@ -43,15 +46,23 @@ class MetadataStore {
   void store_index(const std::string &id, const FileReference &reference, const std::string &file) const;
   void forget_indexes() const;
 
-  std::filesystem::path lock_path() const { return directory_ / "lock"; }
-  void create_directory() const;  // throws QUERN_IO_ERROR
+  // Held by whoever writes; makes the directory. Throws QUERN_IO_ERROR.
+  FileLock lock(std::chrono::milliseconds patience) const;
   void remove_leftovers() const;  // of writers that died; the caller holds the lock
 
  private:
-  void store_signed(const std::string &name, const std::string &file, const std::string &signatures) const;
-  void store_file(const std::filesystem::path &path, const std::string &bytes) const;
+  // The directory that `folder_` is below; nothing if it is not there.
+  std::optional<Directory> base() const;
+  std::string path(const std::string &name) const { return folder_ + "/" + name; }
+  std::optional<std::string> read_index(const Directory &base, const std::string &id,
+                                        const FileReference &reference) const;
+  void store_signed(const Directory &base, const std::string &name, const std::string &file,
+                    const std::string &signatures) const;
+  void store_file(const Directory &base, const std::string &path, const std::string &bytes) const;
+  void forget_indexes(const Directory &base) const;
 
-  std::filesystem::path directory_;
+  std::filesystem::path base_;
+  std::string folder_;
   std::string anchor_;
 };
 

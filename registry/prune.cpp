@@ -115,7 +115,7 @@ PruneResult Cache::prune(const PruneRules &rules, const std::set<std::string> &d
   if (everything) {
     prune_blobs(rules, roots, result);
     result.quarantined = prune_quarantine(rules.dry_run, 0);
-    if (rules.clear && !rules.dry_run) prune_all_else(result);
+    if (rules.clear && !rules.dry_run) prune_all_else(roots);
   }
   result.temporary_files = prune_temporary_files(rules.dry_run);
   return result;
@@ -200,12 +200,18 @@ int64_t Cache::prune_quarantine(bool dry_run, int64_t older_than_s) {
   return count;
 }
 
-// Refs and tuning of a cache that is cleared. Roots stay with what they keep, and so do the times of the last
-// accepted metadata of registries: forgetting those would let an old registry pass for a new one.
-void Cache::prune_all_else(PruneResult &) {
+// Refs, signatures and tuning of a cache that is cleared. Roots stay with what they keep, and so do the times of the
+// last accepted metadata of registries: forgetting those would let an old registry pass for a new one.
+void Cache::prune_all_else(const CacheRoots &roots) {
   for (const Ref &ref : BlobStore(*this).refs()) main_->remove(ref_path(ref.id, ref.version));
   for (const std::string &owner : main_->names("refs")) {
-    for (const std::string &name : main_->names("refs/" + owner)) main_->remove_folder("refs/" + owner + "/" + name);
+    for (const std::string &name : main_->names("refs/" + owner)) {
+      const std::string folder = "refs/" + owner + "/" + name;
+      for (const std::string &file : main_->names(folder)) {
+        if (is_signatures_file(file) && !roots.keeps_manifest(file.substr(0, 64))) main_->remove(folder + "/" + file);
+      }
+      main_->remove_folder(folder);
+    }
     main_->remove_folder("refs/" + owner);
   }
   for (const std::string &name : main_->names("tuned")) {

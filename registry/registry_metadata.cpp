@@ -232,9 +232,7 @@ void RegistryMetadata::keep(const AcceptedMetadata &next, bool forget_indexes, b
 std::optional<FileLock> RegistryMetadata::lock_directory() {
   problem_.clear();
   try {
-    store_.create_directory();
-    if (auto lock = FileLock::acquire(store_.lock_path(), kLockPatience)) return lock;
-    fail(QUERN_IO_ERROR, "cannot lock ", store_.lock_path().string(), "; check its permissions");
+    return store_.lock(kLockPatience);
   } catch (const Error &error) {
     problem_ =
         text("what the registry says is not kept, so a later process could be shown older files: ", error.what());

@@ -83,6 +83,7 @@ ResolvedPackage Resolver::install(const std::string &id, FoundRelease found, con
     files[file.path] = std::move(*bytes);
   }
   if (lock != nullptr && lock->pins_bytes()) require_locked(*lock, digests);
+  const auto package = make_package(manifest, origin, files);  // may refuse it: then what was resolved before stays
   std::string problem;
   const bool kept = blobs_.put(digest, found.manifest, &problem) &&
                     (found.signatures.empty() || blobs_.keep_signatures(id, digest, found.signatures, &problem)) &&
@@ -97,7 +98,6 @@ ResolvedPackage Resolver::install(const std::string &id, FoundRelease found, con
   resolved.pin.manifest = digest;
   resolved.pin.size = static_cast<int64_t>(found.manifest.size());
   resolved.pin.files = std::move(digests);
-  const auto package = make_package(std::move(manifest), origin, files);
   package->trust = resolved.verdict.trust;
   package->signer = resolved.verdict.signer;
   package->identity = resolved.pin.manifest;

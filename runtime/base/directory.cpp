@@ -50,7 +50,9 @@ FileDescriptor Directory::open_folder(const std::string &folder, bool create) co
     const int above = at ? at.get() : fd_.get();
     FileDescriptor next(sys::open_at(above, name.c_str(), kFolder));
     if (!next && create && errno == ENOENT) {
-      if (sys::make_directory_at(above, name.c_str(), 0700) != 0 && errno != EEXIST) {
+      if (sys::make_directory_at(above, name.c_str(), 0700) == 0) {
+        if (durable_) detail::sync_directory(above, path_ / folder);  // or what is published in it is lost with it
+      } else if (errno != EEXIST) {
         detail::fail_io("create directory", path_ / folder, errno);
       }
       next = FileDescriptor(sys::open_at(above, name.c_str(), kFolder));
@@ -131,10 +133,11 @@ std::vector<std::string> Directory::names(const std::string &folder) const {
   return found;
 }
 
-void Directory::publish(const std::string &file, std::span<const uint8_t> bytes, unsigned mode) const {
-  const FileDescriptor temporary = open_folder("tmp", true);
+void Directory::publish(const std::string &file, std::span<const uint8_t> bytes, unsigned mode,
+                        const std::string &temporary) const {
+  const FileDescriptor beside = open_folder(temporary, true);
   const Place place = locate(file, true);
-  detail::publish_at(temporary.get(), place.folder, place.name.c_str(), bytes, mode, durable_, path_ / file);
+  detail::publish_at(beside.get(), place.folder, place.name.c_str(), bytes, mode, durable_, path_ / file);
 }
 
 void Directory::make_folder(const std::string &folder) const { open_folder(folder, true); }

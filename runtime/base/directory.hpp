@@ -38,8 +38,9 @@ class Directory {
   // Names in a folder, sorted; none if it cannot be read.
   std::vector<std::string> names(const std::string &folder) const;
 
-  // All or nothing, by way of tmp/; folders are made as needed. Throws QUERN_IO_ERROR.
-  void publish(const std::string &file, std::span<const uint8_t> bytes, unsigned mode = 0600) const;
+  // All or nothing, by way of the folder `temporary`; folders are made as needed. Throws QUERN_IO_ERROR.
+  void publish(const std::string &file, std::span<const uint8_t> bytes, unsigned mode = 0600,
+               const std::string &temporary = "tmp") const;
   void make_folder(const std::string &folder) const;
   bool is_writable(const std::string &folder) const;
 

@@ -57,12 +57,12 @@ void write_all(int fd, std::span<const uint8_t> bytes, const fs::path &path) {
   }
 }
 
+}  // namespace
+
 // Some file systems cannot sync a directory; there the rename is atomic all the same.
 void sync_directory(int directory, const fs::path &place) {
   if (sys::sync(directory) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT)) fail_io("sync", place, errno);
 }
-
-}  // namespace
 
 void publish_at(int temporary_dir, int target_dir, const char *name, std::span<const uint8_t> bytes, unsigned mode,
                 bool durable, const fs::path &place) {
@@ -129,7 +129,11 @@ void make_directories(const fs::path &path) {
   if (path.has_parent_path() && path.parent_path() != path && ::access(path.parent_path().c_str(), F_OK) != 0) {
     make_directories(path.parent_path());
   }
-  if (sys::make_directory_at(AT_FDCWD, path.c_str(), 0700) != 0 && errno != EEXIST) {
+  if (sys::make_directory_at(AT_FDCWD, path.c_str(), 0700) == 0) {
+    const FileDescriptor above(
+        ::open(path.has_parent_path() ? path.parent_path().c_str() : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (above) detail::sync_directory(above.get(), path);  // one that may not be read cannot be synced
+  } else if (errno != EEXIST) {
     detail::fail_io("create directory", path, errno);
   }
   if (::stat(path.c_str(), &status) != 0) detail::fail_io("open", path, errno);

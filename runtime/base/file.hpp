@@ -73,6 +73,9 @@ extern template std::optional<std::string> read_whole(int, int64_t, size_t);
 void publish_at(int temporary_dir, int target_dir, const char *name, std::span<const uint8_t> bytes, unsigned mode,
                 bool durable, const std::filesystem::path &place);
 
+// So that the names just made, changed or removed in it outlive a loss of power. Throws QUERN_IO_ERROR.
+void sync_directory(int directory, const std::filesystem::path &place);
+
 }  // namespace detail
 
 }  // namespace quern

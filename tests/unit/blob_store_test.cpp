@@ -129,6 +129,44 @@ TEST_F(BlobStoreTest, PruneKeepsWhatRefsAndRootsLeadTo) {
   EXPECT_TRUE(store_.refs().empty());
 }
 
+TEST_F(BlobStoreTest, SignaturesAreCheckedWithTheRefsAndClearedWithThem) {
+  const std::string manifest = "{}", digest = digest_of(manifest), rooted(64, 'a');
+  const std::string signature = std::string(64, 'a') + " " + std::string(128, 'b') + "\n";
+  put(manifest);
+  store_.set_ref("acme/gemm", 1, digest);
+  ASSERT_TRUE(store_.keep_signatures("acme/gemm", digest, signature));
+  ASSERT_TRUE(store_.keep_signatures("acme/gemm", rooted, signature));
+  const fs::path folder = root_ / "cache" / "refs" / "acme" / "gemm";
+  write_text(folder / "v1.next", "of a later Quern");
+  std::vector<std::string> problems;
+  const auto check = [&] {
+    problems.clear();
+    cache_.check(true, true, [&](const CacheProblem &problem) {
+      problems.push_back(problem.path + ": " + problem.what);
+      return true;
+    });
+  };
+  check();
+  EXPECT_EQ(problems, std::vector<std::string>{});
+  EXPECT_EQ(store_.signatures("acme/gemm", digest), signature);
+  write_text(folder / (digest + ".sig"), "damaged");
+  check();
+  EXPECT_EQ(problems, std::vector<std::string>{"refs/acme/gemm/" + digest + ".sig: it is no .sig file"});
+  EXPECT_FALSE(store_.signatures("acme/gemm", digest));
+
+  ASSERT_TRUE(store_.keep_signatures("acme/gemm", digest, signature));
+  CacheRoot root;
+  root.name = "deployment";
+  root.manifests = {rooted};
+  write_root(*cache_.writable(), root);
+  PruneRules rules;
+  rules.clear = true;
+  cache_.prune(rules, {}, [](const CacheRow &) { return true; });
+  EXPECT_FALSE(fs::exists(folder / (digest + ".sig")));
+  EXPECT_TRUE(fs::exists(folder / (rooted + ".sig")));
+  EXPECT_EQ(text_of(folder / "v1.next"), "of a later Quern");
+}
+
 TEST_F(BlobStoreTest, RootsAreStrictAndPinned) {
   CacheRoot root;
   root.name = "deployment";
