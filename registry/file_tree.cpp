@@ -6,11 +6,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "registry/plain_text.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
+#include "runtime/base/system_call.hpp"
 
 namespace quern {
 namespace {
@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 // Nothing if there is no such name.
 std::optional<FileDescriptor> open_name(int directory, const std::string &name, int flags) {
-  FileDescriptor fd(::openat(directory, name.c_str(), flags | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  FileDescriptor fd(sys::open_at(directory, name.c_str(), flags | O_RDONLY | O_NONBLOCK));
   if (!fd && errno == ENOENT) return std::nullopt;
   return fd;
 }
@@ -32,7 +32,7 @@ std::string read_all(int fd, size_t size, const fs::path &base, std::string_view
   std::string bytes(size, '\0');
   size_t done = 0;
   while (done < size) {
-    const ssize_t got = ::read(fd, bytes.data() + done, size - done);
+    const ssize_t got = sys::read(fd, bytes.data() + done, size - done);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) refuse(base, path, got < 0 ? std::strerror(errno) : "it became shorter");
     done += static_cast<size_t>(got);
@@ -60,7 +60,7 @@ std::optional<std::string> read_below(const fs::path &base, std::string_view pat
     begin = end + 1;
   }
   struct stat status {};
-  if (::fstat(at.get(), &status) != 0 || !S_ISREG(status.st_mode)) refuse(base, path, "it is no regular file");
+  if (sys::status(at.get(), &status) != 0 || !S_ISREG(status.st_mode)) refuse(base, path, "it is no regular file");
   if (static_cast<uint64_t>(status.st_size) > limit) {
     fail(QUERN_CORRUPT, base.string(), "/", path, " has ", status.st_size, " bytes; at most ", limit, " are allowed");
   }

@@ -10,6 +10,7 @@
 
 #include "registry/plain_text.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/failpoint.hpp"
 
 namespace quern {
 namespace {
@@ -189,7 +190,8 @@ HttpEnd end_of(CURLcode code, const Transfer &transfer) {
 // An easy handle, set up anew for each request.
 class Connection {
  public:
-  explicit Connection(const CurlApi &api) : api_(api), handle_(api.easy_init()) {
+  explicit Connection(const CurlApi &api)
+      : api_(api), handle_(QUERN_FAILPOINT("curl_init") != 0 ? nullptr : api.easy_init()) {
     if (handle_ == nullptr) throw std::bad_alloc();
   }
   // The options go first: they point to what lived during a request.
@@ -205,7 +207,8 @@ class Connection {
  private:
   template <typename Value>
   void set(CURLoption option, Value value) {
-    const CURLcode code = api_.easy_setopt(handle_, option, value);
+    const CURLcode code =
+        QUERN_FAILPOINT("curl_setopt") != 0 ? CURLE_OUT_OF_MEMORY : api_.easy_setopt(handle_, option, value);
     if (code == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
     if (code != CURLE_OK) fail(QUERN_INTERNAL, "libcurl refuses option ", option, ": ", api_.easy_strerror(code));
   }
@@ -276,14 +279,15 @@ HttpReply Connection::exchange(const HttpRequest &request, const HttpSettings &s
   }
   std::unique_ptr<curl_slist, decltype(api_.slist_free_all)> headers(nullptr, api_.slist_free_all);
   for (const std::string &header : request.headers) {
-    curl_slist *longer = api_.slist_append(headers.get(), header.c_str());
+    curl_slist *longer =
+        QUERN_FAILPOINT("curl_slist") != 0 ? nullptr : api_.slist_append(headers.get(), header.c_str());
     if (longer == nullptr) throw std::bad_alloc();
     static_cast<void>(headers.release());
     headers.reset(longer);
   }
   set(CURLOPT_HTTPHEADER, headers.get());
 
-  const CURLcode code = api_.easy_perform(handle_);
+  const CURLcode code = QUERN_FAILPOINT("curl_perform") != 0 ? CURLE_RECV_ERROR : api_.easy_perform(handle_);
   if (transfer.thrown) std::rethrow_exception(transfer.thrown);
   // libcurl says "out of memory" to a single line of 100 KiB as well, so this is no bad_alloc.
   if (code == CURLE_OUT_OF_MEMORY && !transfer.header_done) transfer.header_too_large = true;

@@ -67,7 +67,7 @@ int failpoint(const char *name) noexcept {
     Rule &rule = rules[i];
     const bool meant = std::strcmp(rule.name, "*") == 0 ? counted : std::strcmp(rule.name, name) == 0;
     if (!meant || (rule.nth != 0 && ++rule.seen != rule.nth)) continue;
-    was_hit = true;
+    if (rule.what != kSkipped) was_hit = true;
     if (rule.what == kKill) ::kill(::getpid(), SIGKILL);
     if (rule.what == kDelay) {
       const struct timespec pause { 0, 50'000'000 };

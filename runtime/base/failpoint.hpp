@@ -6,7 +6,9 @@
 //                                      delay (50 ms)
 //   points: open read write sync rename unlink lock mkdir stat   (system_call.cpp)
 //           sqlite_open sqlite_exec sqlite_prepare sqlite_step   (cache_index.cpp)
-//           nvrtc_create nvrtc_compile                           (nvrtc_program.cpp)   alloc (the fault tests' operator new)
+//           curl_init curl_setopt curl_slist curl_perform        (http.cpp)
+//           nvrtc_create nvrtc_compile                           (nvrtc_program.cpp)   alloc (the fault tests' operator
+//           new)
 #pragma once
 
 #include <cstdint>
@@ -21,7 +23,7 @@ inline constexpr int kComesUpShort = -1, kSkipped = -2;
 // kSkipped: do nothing and succeed. Allocates nothing.
 int failpoint(const char *name) noexcept;
 void failpoint_arm(const char *rules) noexcept;  // as QUERN_FAIL, instead of it
-bool failpoint_was_hit() noexcept;               // whether any rule has struck
+bool failpoint_was_hit() noexcept;               // whether any rule but skip has struck
 int64_t failpoints_passed() noexcept;            // calls that * counts
 
 }  // namespace quern

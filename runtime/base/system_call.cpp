@@ -40,7 +40,11 @@ ssize_t write(int fd, const void *bytes, size_t count) {
   return fault(point) != 0 ? -1 : ::write(fd, bytes, shortened(point, count));
 }
 
-int sync(int fd) { return fault(QUERN_FAILPOINT("sync")) != 0 ? -1 : ::fsync(fd); }
+int sync(int fd) {
+  const int point = QUERN_FAILPOINT("sync");
+  if (fault(point) != 0) return -1;
+  return point < -1 ? 0 : ::fsync(fd);
+}
 
 int rename_at(int from_directory, const char *from, int to_directory, const char *to) {
   return fault(QUERN_FAILPOINT("rename")) != 0 ? -1 : ::renameat(from_directory, from, to_directory, to);

@@ -1,10 +1,12 @@
 // A stand-in for libnvrtc that compiles nothing: it answers with bytes that its source determines, after
-// FAKE_NVRTC_DELAY_MS, and appends a line to the file FAKE_NVRTC_LOG as each compile begins.
+// FAKE_NVRTC_DELAY_MS, and appends a line to the file FAKE_NVRTC_LOG as each compile begins. A library file called
+// libfake_nvrtc.<build>.so is of that build.
 #include "faults/fake_nvrtc.hpp"
 
 #include <cstdlib>
 #include <cstring>
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +14,18 @@
 struct _nvrtcProgram {
   std::string source;
 };
+
+namespace {
+
+std::string own_ptx(const _nvrtcProgram &program) {
+  Dl_info info;
+  if (::dladdr(reinterpret_cast<void *>(&own_ptx), &info) == 0) std::abort();
+  const std::string file = info.dli_fname, prefix = "libfake_nvrtc.";
+  const size_t begin = file.rfind(prefix) + prefix.size(), end = file.rfind(".so");
+  return end > begin ? fake_ptx(program.source, file.substr(begin, end - begin)) : fake_ptx(program.source);
+}
+
+}  // namespace
 
 #define FAKE extern "C" __attribute__((visibility("default")))
 
@@ -56,11 +70,11 @@ FAKE int nvrtcCompileProgram(_nvrtcProgram *program, int, const char *const *) {
   return 0;
 }
 FAKE int nvrtcGetPTXSize(_nvrtcProgram *program, size_t *bytes) {
-  *bytes = fake_ptx(program->source).size();
+  *bytes = own_ptx(*program).size();
   return 0;
 }
 FAKE int nvrtcGetPTX(_nvrtcProgram *program, char *code) {
-  const std::string ptx = fake_ptx(program->source);
+  const std::string ptx = own_ptx(*program);
   std::memcpy(code, ptx.data(), ptx.size());
   return 0;
 }

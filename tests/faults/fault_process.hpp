@@ -22,6 +22,9 @@ CompileUnit unit_of(int key);
 
 CacheSettings settings_of(const std::filesystem::path &directory);
 
+// A rule by which fsync only says that it is done.
+inline constexpr const char *kNoSync = "sync:0:skip";
+
 struct Progress {  // in memory that parent and child share
   int kept[1024];  // by key: its publish was confirmed
   double seconds;  // of the whole
