@@ -3,6 +3,7 @@
 #include "cli/cache_entries.hpp"
 #include "cli/failure.hpp"
 #include "cli/hugging_face_cache.hpp"
+#include "cli/joined.hpp"
 #include "cli/quantity.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -58,9 +59,7 @@ Json packages_json(const std::vector<Package> &packages) {
 }
 
 std::string refs_text(const HuggingFaceRevision &revision) {
-  std::string joined;
-  for (const std::string &ref : revision.refs) joined += (joined.empty() ? "" : ", ") + ref;
-  return joined.empty() ? "(detached)" : joined;
+  return revision.refs.empty() ? "(detached)" : joined(revision.refs, ", ");
 }
 
 std::string hugging_face_text(const std::vector<HuggingFaceRevision> &revisions) {

@@ -1,5 +1,6 @@
 // `quern lock`: write down which bytes of which packages a deployment runs.
 #include "cli/failure.hpp"
+#include "cli/joined.hpp"
 #include "cli/output.hpp"
 #include "cli/package_reports.hpp"
 #include "cli/verbs.hpp"
@@ -19,7 +20,7 @@ ExitCode run_lock(const GlobalOptions &global, const LockOptions &options) {
   lock.keep = options.keep || !options.from.empty() ? 1 : 0;  // what is taken over is taken as it is
   lock.unsigned_too = options.allow_unsigned ? 1 : 0;
   PackageReports reports(global.quiet);
-  reports.lock(hub, joined(options.packages), path, lock);
+  reports.lock(hub, joined(options.packages, ","), path, lock);
   if (global.json) {
     print_json({{"lock", path}, {"packages", reports.json()}});
   } else {

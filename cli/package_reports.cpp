@@ -37,7 +37,6 @@ bool PackageReports::show(const quern_fetch_progress &progress) {
 }
 
 void PackageReports::add(const quern_package &package) {
-  if (package.fetched != 0) ++fetched_;
   table_.add({package.id, cli::text(package.version, ".", package.build), std::string(package.manifest).substr(0, 12),
               *package.registry ? package.registry : "-", package.trust, *package.signer ? package.signer : "-"});
   if (*package.note) notes_ += cli::text("note: ", package.note, "\n");
@@ -52,12 +51,6 @@ void PackageReports::add(const quern_package &package) {
                    {"signer", package.signer},
                    {"note", package.note},
                    {"fetched", package.fetched != 0}});
-}
-
-std::string joined(const std::vector<std::string> &items) {
-  std::string list;
-  for (const std::string &item : items) list += (list.empty() ? "" : ",") + item;
-  return list;
 }
 
 }  // namespace quern::cli

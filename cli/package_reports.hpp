@@ -21,7 +21,6 @@ class PackageReports {
   void lock(const host::Hub &hub, const std::string &requests, const std::string &path, quern_lock_options options);
 
   int count() const { return static_cast<int>(table_.rows()); }
-  int fetched() const { return fetched_; }
   const Json &json() const { return json_; }
   std::string text() const { return (table_.rows() == 0 ? "" : table_.text()) + notes_; }
 
@@ -33,10 +32,6 @@ class PackageReports {
   Table table_;
   Json json_ = Json::array();
   std::string notes_;
-  int fetched_ = 0;
 };
-
-// "acme/gemm@1,acme/other@2", as the library takes them.
-std::string joined(const std::vector<std::string> &items);
 
 }  // namespace quern::cli

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cli/failure.hpp"
+#include "cli/joined.hpp"
 #include "cli/output.hpp"
 #include "cli/package_reports.hpp"
 #include "cli/unit_reports.hpp"
@@ -41,9 +42,9 @@ ExitCode run_prefetch(const GlobalOptions &global, const PrefetchOptions &option
   const host::Hub hub = open_hub(adapted);
   PackageReports packages(global.quiet);
   if (*hub.info().lock_file) packages.resolve(hub, "", true, adapted.offline);
-  if (!options.requests.empty()) packages.resolve(hub, joined(options.requests), false, adapted.offline);
+  if (!options.requests.empty()) packages.resolve(hub, joined(options.requests, ","), false, adapted.offline);
 
-  const std::string selected = joined(options.packages);
+  const std::string selected = joined(options.packages, ",");
   const quern_prefetch_options prefetch = to_c(options, selected);
   UnitReports units(global.quiet);
   quern_prefetch_result result = QUERN_PREFETCH_RESULT_INIT;

@@ -5,13 +5,14 @@
 #include <ctime>
 
 #include "cli/failure.hpp"
+#include "cli/joined.hpp"
 #include "cli/printable.hpp"
 #include "cli/quantity.hpp"
 
 namespace quern::cli {
 namespace {
 
-std::vector<std::string> joined(std::vector<std::string> list, const std::vector<std::string> &more) {
+std::vector<std::string> with_more(std::vector<std::string> list, const std::vector<std::string> &more) {
   list.insert(list.end(), more.begin(), more.end());
   return list;
 }
@@ -73,14 +74,12 @@ ReleaseName parse_release_name(const std::string &name) {
 }
 
 std::string join_list(const std::vector<std::string> &items) {
-  std::string list;
   for (const std::string &item : items) {
     if (item.empty() || item.find(':') != std::string::npos) {
       fail(kUsage, "'", printable(item), "' is empty or has a ':', which stands between names; rename the file");
     }
-    list += (list.empty() ? "" : ":") + item;
   }
-  return list;
+  return joined(items, ":");
 }
 
 std::vector<std::string> split_list(const std::string &list) {
@@ -95,9 +94,9 @@ std::vector<std::string> split_list(const std::string &list) {
 
 RegistryKeyFiles::RegistryKeyFiles(const RegistryOptions &options)
     : path_(options.path),
-      root_(join_list(joined(options.keys, options.root_keys))),
-      snapshot_(join_list(joined(options.keys, options.snapshot_keys))),
-      timestamp_(join_list(joined(options.keys, options.timestamp_keys))) {
+      root_(join_list(with_more(options.keys, options.root_keys))),
+      snapshot_(join_list(with_more(options.keys, options.snapshot_keys))),
+      timestamp_(join_list(with_more(options.keys, options.timestamp_keys))) {
   keys_.root = root_.c_str();
   keys_.snapshot = snapshot_.c_str();
   keys_.timestamp = timestamp_.c_str();

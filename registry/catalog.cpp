@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/split.hpp"
 
 namespace quern {
 namespace {
@@ -28,10 +29,8 @@ void check_owner(const fs::path &path) {
 }  // namespace
 
 Catalog::Catalog(const std::string &kernel_path) {
-  for (size_t begin = 0; begin < kernel_path.size();) {
-    const size_t end = std::min(kernel_path.find(':', begin), kernel_path.size());
-    if (end > begin) add_directory(kernel_path.substr(begin, end - begin));
-    begin = end + 1;
+  for (const std::string &directory : split(kernel_path, ':')) {
+    if (!directory.empty()) add_directory(directory);
   }
   for (auto &package : builtin_packages()) add(std::move(package));
 }

@@ -42,7 +42,6 @@ class StaticClient final : public RegistryClient {
     if (!release.signatures.sha256.empty()) {
       found.signatures = source->blob(release.signatures.sha256, static_cast<size_t>(release.signatures.size));
     }
-    found.build = release.build;
     found.fetch = from(source);
     return found;
   }
@@ -52,7 +51,6 @@ class StaticClient final : public RegistryClient {
     found.registry = name();
     const auto source = make_source();
     found.manifest = source->blob(kernel.manifest, static_cast<size_t>(kernel.size));
-    found.build = kernel.build;
     found.signatures = signatures_of(*source, kernel);
     found.fetch = from(source);
     return found;

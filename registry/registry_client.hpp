@@ -23,8 +23,6 @@ struct FoundRelease {
   std::string manifest;    // kernel.json as it came
   std::string signatures;  // kernel.json.sig, "" if there is none
   std::string commit;      // of a Hugging Face repository
-  std::string revoked;     // why it serves nobody; "" if it does
-  int build = 0;           // 0: as the manifest says
   // A file's bytes, asked for once the manifest that names it has been judged and read, and only if the cache lacks it.
   std::function<std::string(const ManifestFile &)> fetch;
 };

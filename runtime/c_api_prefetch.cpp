@@ -1,6 +1,7 @@
 // The C ABI: compiling ahead, for a deployment or for an author.
 #include <algorithm>
 
+#include "runtime/base/split.hpp"
 #include "runtime/c_border.hpp"
 #include "runtime/keep_prefetched.hpp"
 #include "runtime/prefetch.hpp"
@@ -12,16 +13,13 @@ namespace {
 std::vector<std::shared_ptr<const Package>> select_packages(const Catalog &catalog, const std::string &list) {
   if (list.empty()) return catalog.packages();
   std::vector<std::shared_ptr<const Package>> selected;
-  for (size_t begin = 0; begin <= list.size();) {
-    const size_t end = std::min(list.find(',', begin), list.size());
-    const std::string id = list.substr(begin, end - begin);
+  for (const std::string &id : split(list, ',')) {
     const auto found = std::find_if(catalog.packages().begin(), catalog.packages().end(),
                                     [&](const auto &package) { return package->manifest.id == id; });
     if (found == catalog.packages().end()) {
       fail(QUERN_NOT_FOUND, "no kernel package is called \"", id, "\"; quern kernels list shows all");
     }
     selected.push_back(*found);
-    begin = end + 1;
   }
   return selected;
 }

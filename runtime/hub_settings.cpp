@@ -5,6 +5,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/base/split.hpp"
 
 namespace quern {
 namespace {
@@ -67,10 +68,8 @@ int parse_threads(const std::string &variable) {
 
 std::vector<std::filesystem::path> split_paths(const std::string &list) {
   std::vector<std::filesystem::path> paths;
-  for (size_t begin = 0; begin < list.size();) {
-    const size_t end = std::min(list.find(':', begin), list.size());
-    if (end > begin) paths.emplace_back(list.substr(begin, end - begin));
-    begin = end + 1;
+  for (const std::string &item : split(list, ':')) {
+    if (!item.empty()) paths.emplace_back(item);
   }
   return paths;
 }

@@ -6,6 +6,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
 #include "runtime/base/sha256.hpp"
+#include "runtime/base/split.hpp"
 
 namespace quern {
 namespace {
@@ -21,11 +22,7 @@ bool replaces(const ResolvedPackage &found, const LockedKernel &kernel) {
 std::vector<PackageRequest> parse_package_requests(const std::string &list) {
   std::vector<PackageRequest> requests;
   if (list.empty()) return requests;
-  for (size_t begin = 0; begin <= list.size();) {
-    const size_t end = std::min(list.find(',', begin), list.size());
-    requests.push_back(parse_package_request(list.substr(begin, end - begin)));
-    begin = end + 1;
-  }
+  for (const std::string &item : split(list, ',')) requests.push_back(parse_package_request(item));
   return requests;
 }
 

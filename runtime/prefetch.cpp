@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/split.hpp"
 #include "runtime/dispatch.hpp"
 #include "runtime/driver_api.hpp"
 
@@ -58,11 +59,7 @@ std::vector<Target> parse_targets(const std::string &list) {
   if (list == "all") return known_targets();
   if (list.empty() || list == "native") return native_targets();
   std::vector<Target> targets;
-  for (size_t begin = 0; begin <= list.size();) {
-    const size_t end = std::min(list.find(',', begin), list.size());
-    targets.push_back(parse_target(list.substr(begin, end - begin)));
-    begin = end + 1;
-  }
+  for (const std::string &item : split(list, ',')) targets.push_back(parse_target(item));
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
   return targets;
