@@ -1,4 +1,4 @@
-// `quern tune`: measure the kernels that compete for each shape, and keep in the cache which is the fastest.
+// `quern tune`: measure the kernels that compete for each shape, and keep in the cache which to use.
 #include <cstdio>
 #include <map>
 #include <string>
@@ -22,7 +22,7 @@ struct Measured {
 
 // What came of one shape.
 struct Tuned {
-  std::map<int64_t, Measured> fastest;  // by M
+  std::map<int64_t, Measured> chosen;  // by M
   std::vector<std::string> failures;
 };
 
@@ -36,10 +36,13 @@ Tuned tune(const host::Device &device, const quern_gemm_desc &desc, const BenchS
   Tuned tuned;
   device.tune(desc, [&](const quern_tune_report &report) {
     check_interrupt();
+    if (report.chosen) {
+      tuned.chosen[report.m] = {report.kernel, report.microseconds};
+      return;
+    }
     progress.step(text("tune ", shape.size(), " ", report.done, "/", report.total, ": M ", report.m, " ", report.kernel,
                        " ", *report.failure ? report.failure : number(report.microseconds) + " us"));
     if (*report.failure) tuned.failures.push_back(text("M ", report.m, " ", report.kernel, ": ", report.failure));
-    if (report.fastest) tuned.fastest[report.m] = {report.kernel, report.microseconds};
   });
   return tuned;
 }
@@ -47,7 +50,7 @@ Tuned tune(const host::Device &device, const quern_gemm_desc &desc, const BenchS
 // As a kernel.json's "measured" has it.
 Json table_of(const quern_device_info &info, const BenchShape &shape, const TuneOptions &options, const Tuned &tuned) {
   Json steps = Json::array();
-  for (const auto &[m, best] : tuned.fastest) {
+  for (const auto &[m, best] : tuned.chosen) {
     if (!steps.empty() && steps.back()[1] == best.kernel) {
       steps.back()[0] = m;
     } else {
@@ -85,7 +88,7 @@ ExitCode run_tune(const GlobalOptions &global, const TuneOptions &options) {
     desc.n = shape.rows;
     desc.k = shape.k;
     const Tuned tuned = tune(device, desc, shape, progress);
-    for (const auto &[m, best] : tuned.fastest) {
+    for (const auto &[m, best] : tuned.chosen) {
       table.add({shape.size(), text(m), number(best.microseconds), best.kernel});
       times.push_back({{"shape", shape.size()}, {"m", m}, {"us", best.microseconds}, {"kernel", best.kernel}});
     }

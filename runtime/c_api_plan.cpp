@@ -138,9 +138,10 @@ quern_status quern_gemm_run(const quern_plan *plan, const quern_gemm_args *args,
 quern_status quern_gemm_tune(quern_device *device, const quern_gemm_desc *desc, quern_tune_visitor visit, void *user) {
   return guard([&] {
     tune_gemm(need(device, "device").device, read_struct(desc, "desc"), [&](const TuningReport &row) {
-      visit_or_stop(visit, user,
-                    quern_tune_report{sizeof(quern_tune_report), row.kernel.c_str(), row.m, row.microseconds,
-                                      row.fastest ? 1 : 0, row.failure.c_str(), row.done, row.total});
+      visit_or_stop(
+          visit, user,
+          quern_tune_report{sizeof(quern_tune_report), row.kernel.c_str(), row.m, row.microseconds, row.fastest ? 1 : 0,
+                            row.failure.c_str(), row.done, row.total, row.chosen ? 1 : 0});
     });
   });
 }

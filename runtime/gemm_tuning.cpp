@@ -12,6 +12,7 @@
 
 #include "runtime/base/error.hpp"
 #include "runtime/cuda_executor.hpp"
+#include "runtime/few_kernels.hpp"
 #include "runtime/graph_timer.hpp"
 #include "runtime/packed_weights.hpp"
 #include "runtime/plan.hpp"
@@ -24,6 +25,7 @@ constexpr int kReplays = 7;
 constexpr int64_t kCacheMultiple = 4;  // the weights of one replay are so many times the L2 cache
 constexpr int kLeastRuns = 2, kMostRuns = 64;
 constexpr double kReplayMicroseconds = 1000;  // to aim for
+constexpr double kGoodEnough = 1.02;          // times the fastest: as far as two measurements differ
 constexpr double kHopeless = 1.5;             // times the best so far at a glance: not looked at twice
 constexpr int64_t kXRows = 61;                // of random numbers; X repeats them, and no tile is a multiple of them
 constexpr int64_t kRowsCompared = 67;
@@ -279,28 +281,37 @@ void tune_gemm(const std::shared_ptr<Device> &device, const quern_gemm_desc &des
   if (total == 0) fail(QUERN_UNSUPPORTED, "no kernels compete for this problem on ", device->name());
 
   Tuner tuner(device, plain);
-  Measurement outcome{device->facts().model, tuning_fields(ask.problem), {}};
+  std::vector<int64_t> sizes;
+  std::vector<std::vector<KernelTime>> times;  // of each size
   int done = 0;
   for (const auto &[m, candidates] : work) {
-    TuningReport best;
-    best.microseconds = std::numeric_limits<double>::infinity();
+    std::vector<KernelTime> of_size;
+    double best = std::numeric_limits<double>::infinity();
     for (const Candidate &candidate : candidates) {
-      TuningReport row{candidate.name(), m, 0, "", false, ++done, total};
+      TuningReport row{candidate.name(), m, 0, "", false, false, ++done, total};
       try {
-        row.microseconds = tuner.measure(row.kernel, m, best.microseconds);
-        row.fastest = row.microseconds < best.microseconds;
-        if (row.fastest) best = row;
+        row.microseconds = tuner.measure(row.kernel, m, best);
+        row.fastest = row.microseconds < best;
+        best = std::min(best, row.microseconds);
+        of_size.push_back({row.kernel, row.microseconds});
       } catch (const Error &error) {
         if (error.status() == QUERN_CUDA_ERROR || error.status() == QUERN_OUT_OF_MEMORY) throw;
         row.failure = error.what();
       }
       report(row);
     }
-    if (best.kernel.empty()) continue;
-    if (!outcome.steps.empty() && outcome.steps.back().kernel == best.kernel) {
-      outcome.steps.back().last = m;
+    if (of_size.empty()) continue;
+    sizes.push_back(m);
+    times.push_back(std::move(of_size));
+  }
+  const std::vector<KernelTime> chosen = few_kernels(times, kGoodEnough);
+  Measurement outcome{device->facts().model, tuning_fields(ask.problem), {}};
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    report({chosen[i].kernel, sizes[i], chosen[i].microseconds, "", false, true, done, total});
+    if (!outcome.steps.empty() && outcome.steps.back().kernel == chosen[i].kernel) {
+      outcome.steps.back().last = sizes[i];
     } else {
-      outcome.steps.push_back({m, best.kernel});
+      outcome.steps.push_back({sizes[i], chosen[i].kernel});
     }
   }
   if (!outcome.steps.empty()) save_tuning(device->hub(), ask.problem, outcome);

@@ -1,4 +1,5 @@
-// Finds the fastest variant of a GEMM for each range of M by measuring them, and keeps the outcome in the cache.
+// Measures the variants of a GEMM for each range of M, chooses few that are fastest or as good, and keeps the outcome
+// in the cache.
 #pragma once
 
 #include <functional>
@@ -15,6 +16,7 @@ struct TuningReport {
   double microseconds = 0;  // of a run; 0 if it failed
   std::string failure;      // why it may not win
   bool fastest = false;     // of those measured at this M so far
+  bool chosen = false;      // not one more measurement: in the end, what plans will use at this M
   int done = 0, total = 0;
 };
 

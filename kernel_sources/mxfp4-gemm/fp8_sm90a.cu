@@ -9,7 +9,7 @@
 // at most 2.6e-4 at 384, 1.1e-3 fast at K = 4096 and 1.7e-3 at 8192. At 512 it went beyond 3e-4.
 // Tile: 128 rows x TILE_TOKENS a CTA, two consumers of 64 rows. Promotion needs two sets of sums, hence at most 192
 // tokens. Up to 64 tokens a stage is converted at once, beyond them a step of 32 K at a time (fp8_multiply.cuh).
-// Tensor maps, both filling zeros: x_map over X [m][k / 2] as 16-bit elements, box TILE_TOKENS / (1 + HALF_TAIL) x 64,
+// Tensor maps, both filling zeros: x_map over X [m][k / 2] as 16-bit elements, box TILE_TOKENS / X_BOXES x 64,
 // swizzle 128 bytes, which is K of 128. w_map as in prefill_sm90a.cu.
 // Grid: with CLUSTER_K 1 MIN_CTAS times the number of SMs, or the tiles if those are fewer; else CLUSTER_K times the
 // tiles.

@@ -46,16 +46,18 @@ struct Consumer {
     if (kFixedSlots) read.slot = release.slot = 0;
   }
 
+  template <int kTokens>
   static __device__ __forceinline__ uint32_t x_offset(int in_stage) {
-    return in_stage / kXBoxTiles * kXBoxBytes + in_stage % kXBoxTiles * 64;
+    return in_stage / kXBoxTiles * StageShape<kTokens>::kXTile + in_stage % kXBoxTiles * 64;
   }
 
   // Take the packed tile of number `in_stage` of its stage: its words into registers, its X as a descriptor.
+  template <int kTokens = TILE_TOKENS>
   __device__ __forceinline__ uint64_t take(TileWords &words, int in_stage) {
     if (in_stage == 0) wait_full(read.slot, read.parity);
-    words.load(stages.weights(read.slot) + strip + in_stage * kPackedTileBytes, lane);
-    const uint64_t x = wgmma_descriptor_128b(stages.x(read.slot) + x_offset(in_stage));
-    if (in_stage == STAGE_TILES - 1) read.advance();
+    words.load(stages.weights<kTokens>(read.slot, in_stage) + strip, lane);
+    const uint64_t x = wgmma_descriptor_128b(stages.x(read.slot) + x_offset<kTokens>(in_stage));
+    if (in_stage == StageShape<kTokens>::kTiles - 1) read.advance();
     return x;
   }
 

@@ -12,48 +12,89 @@ namespace {
 constexpr int kEarlyStages = STAGES < 2 ? STAGES : 2;
 
 // The thread that copies W and X in.
-__device__ __forceinline__ void produce(const Work &work, Stages stages, const TensorMap &x_map,
-                                        const TensorMap &w_map) {
-  const int tile_stages = (work.k_count + STAGE_TILES - 1) / STAGE_TILES;
-  const auto load_weights = [&](const TilePlace &place, int stage, uint32_t slot) {
-    const int k = stage * STAGE_TILES;
-    const int x_tiles = min(STAGE_TILES, work.k_count - k);
-    mbarrier_arrive_expect(stages.full(slot),
-                           kWeightBytes + (x_tiles + kXBoxTiles - 1) / kXBoxTiles * place.tokens * 128);
-    tensor_copy(stages.weights(slot), w_map, (work.k_begin + k) * kPackedTileWords, place.row / kPackedTileRows,
-                stages.full(slot));
-  };
-  int early = 0;
-  if (work.count > 0) {
-    const TilePlace place = work.place(0);
-    for (; early < min(kEarlyStages, tile_stages); ++early) load_weights(place, early, early);
-  }
-  wait_for_earlier_kernels();
-  uint32_t slot = 0, parities = ~0u;  // of each slot's next empty phase
-  for (int i = 0; i < work.count; ++i) {
-    const TilePlace place = work.place(i);
-    if (kFixedSlots) slot = 0;
-    for (int stage = 0; stage < tile_stages; ++stage) {
-      if (early > 0) {
-        --early;
+class Producer {
+ public:
+  __device__ __forceinline__ Producer(const Work &work, Stages stages, const TensorMap &x_map, const TensorMap &w_map)
+      : work_(work), stages_(stages), x_map_(x_map), w_map_(w_map) {}
+
+  __device__ __forceinline__ void run() {
+    if (work_.count > 0) {
+      if (work_.in_tail(0)) {
+        begin<kTailTokens>();
       } else {
-        mbarrier_wait(stages.empty(slot), parities >> slot & 1u);
-        load_weights(place, stage, slot);
+        begin<TILE_TOKENS>();
       }
-      parities ^= 1u << slot;
-#pragma unroll
-      for (int tile = 0; tile < STAGE_TILES; tile += kXBoxTiles) {
-        const int k = stage * STAGE_TILES + tile;
-        if (k >= work.k_count) continue;
-        for (int token = 0; token < place.tokens; token += kXBoxTokens) {
-          tensor_copy(stages.x(slot) + tile / kXBoxTiles * kXBoxBytes + token * 128, x_map,
-                      (work.k_begin + k) * (kPackedTileK / kXBoxTiles), place.token + token, stages.full(slot));
-        }
+    }
+    wait_for_earlier_kernels();
+    for (int i = 0; i < work_.count; ++i) {
+      if (work_.in_tail(i)) {
+        fill<kTailTokens>(work_.place(i));
+      } else {
+        fill<TILE_TOKENS>(work_.place(i));
       }
-      slot = slot + 1 == STAGES ? 0 : slot + 1;
     }
   }
-}
+
+ private:
+  template <int kTokens>
+  __device__ __forceinline__ int tile_stages() const {
+    constexpr int kTiles = StageShape<kTokens>::kTiles;
+    return (work_.k_count + kTiles - 1) / kTiles;
+  }
+
+  template <int kTokens>
+  __device__ __forceinline__ void begin() {
+    const TilePlace place = work_.place(0);
+    for (; early_ < min(kEarlyStages, tile_stages<kTokens>()); ++early_) load_weights<kTokens>(place, early_, early_);
+  }
+
+  // Announces what the stage will get, and asks for its weights.
+  template <int kTokens>
+  __device__ __forceinline__ void load_weights(const TilePlace &place, int stage, uint32_t slot) const {
+    using Shape = StageShape<kTokens>;
+    const int k = stage * Shape::kTiles;
+    const int tiles = min(Shape::kTiles, work_.k_count - k);
+    const int copies = Shape::kDouble ? tiles : 1;
+    mbarrier_arrive_expect(stages_.full(slot),
+                           copies * kWeightBytes + (tiles + kXBoxTiles - 1) / kXBoxTiles * kTokens * 128);
+    for (int i = 0; i < copies; ++i) {
+      tensor_copy(stages_.weights<kTokens>(slot, i), w_map_, (work_.k_begin + k + i) * kPackedTileWords,
+                  place.row / kPackedTileRows, stages_.full(slot));
+    }
+  }
+
+  template <int kTokens>
+  __device__ __forceinline__ void fill(const TilePlace &place) {
+    using Shape = StageShape<kTokens>;
+    if (kFixedSlots) slot_ = 0;
+    for (int stage = 0; stage < tile_stages<kTokens>(); ++stage) {
+      if (early_ > 0) {
+        --early_;
+      } else {
+        mbarrier_wait(stages_.empty(slot_), parities_ >> slot_ & 1u);
+        load_weights<kTokens>(place, stage, slot_);
+      }
+      parities_ ^= 1u << slot_;
+#pragma unroll
+      for (int tile = 0; tile < Shape::kTiles; tile += kXBoxTiles) {
+        const int k = stage * Shape::kTiles + tile;
+        if (k >= work_.k_count) continue;
+        for (int token = 0; token < kTokens; token += kXBoxTokens) {
+          tensor_copy(stages_.x(slot_) + tile / kXBoxTiles * Shape::kXTile + token * 128, x_map_,
+                      (work_.k_begin + k) * (kPackedTileK / kXBoxTiles), place.token + token, stages_.full(slot_));
+        }
+      }
+      slot_ = slot_ + 1 == STAGES ? 0 : slot_ + 1;
+    }
+  }
+
+  const Work &work_;
+  const Stages stages_;
+  const TensorMap &x_map_;
+  const TensorMap &w_map_;
+  int early_ = 0;  // stages that have their weights
+  uint32_t slot_ = 0, parities_ = ~0u;  // of each slot's next empty phase
+};
 
 // One of kStorers threads that hand finished tiles of plain Y to the copy engine while the consumers multiply the next.
 __device__ __forceinline__ void store_tiles(const GemmParams &p, const Work &work, Stages stages, int storer) {
@@ -177,8 +218,8 @@ __device__ __forceinline__ void consume(const GemmParams &p, const Work &work, S
     finish_shared_tile(p, work, out, stages, self, rank, sums);
   } else {
     for (int i = 0; i < work.count; ++i) {
-      if (HALF_TAIL && work.first + i * work.step >= work.whole) {
-        finish_tile<TILE_TOKENS / (HALF_TAIL ? 2 : 1)>(p, work, out, stages, self, i, sums);
+      if (work.in_tail(i)) {
+        finish_tile<kTailTokens>(p, work, out, stages, self, i, sums);
       } else {
         finish_tile<TILE_TOKENS>(p, work, out, stages, self, i, sums);
       }
@@ -210,7 +251,7 @@ __device__ __forceinline__ void multiply_packed(const GemmParams &p, const Tenso
   let_later_kernels_start();
   if (threadIdx.x / 128 == kGroups) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kProducerRegisters));
-    if (threadIdx.x == kConsumers) produce(work, stages, x_map, w_map);
+    if (threadIdx.x == kConsumers) Producer(work, stages, x_map, w_map).run();
     const int storer = (static_cast<int>(threadIdx.x) - kConsumers) / 32 - 1;
     if (CLUSTER_K == 1 && storer >= 0 && threadIdx.x % 32 == 0 && Output(p).plain) {
       store_tiles(p, work, stages, storer);

@@ -52,13 +52,14 @@ __device__ __forceinline__ void multiply_group(Sums &sums, const Fragments &frag
 // With one block a group is short: where the ring is long enough, words are loaded two groups ahead.
 template <int kTokens>
 __device__ __forceinline__ void multiply_tile(Consumer &consumer, const ScaleOffsets &offsets, int count, Sums &sums) {
-  constexpr bool kAhead = kBlocks == 1 && kRingTiles >= 8;
+  constexpr int kStageTiles = StageShape<kTokens>::kTiles;
+  constexpr bool kAhead = kBlocks == 1 && STAGES * kStageTiles >= 8;
   Fragments ring[2];
   TileWords even, odd;
   consumer.begin_tile();
-  uint64_t even_x = consumer.take(even, 0), odd_x = 0;
+  uint64_t even_x = consumer.take<kTokens>(even, 0), odd_x = 0;
   convert(even, offsets, ring[0]);
-  if (kAhead && count > 1) odd_x = consumer.take(odd, STAGE_TILES - 1);
+  if (kAhead && count > 1) odd_x = consumer.take<kTokens>(odd, kStageTiles - 1);
   int done = 0;
   if constexpr (kFixedSlots) {
     // Whole rounds of the ring, without a condition. X of neighbouring places is next to each other.
@@ -83,18 +84,18 @@ __device__ __forceinline__ void multiply_tile(Consumer &consumer, const ScaleOff
   for (; done + 2 <= count; done += 2) {
     const bool more = done + 2 < count;
     multiply_group<kTokens>(sums, ring[0], even_x, done == 0);
-    if (kAhead && more) even_x = consumer.take(even, 0);
+    if (kAhead && more) even_x = consumer.take<kTokens>(even, 0);
     wgmma_wait<1>();
     if (done > 0) consumer.release_stage();
-    if (!kAhead) odd_x = consumer.take(odd, STAGE_TILES - 1);
+    if (!kAhead) odd_x = consumer.take<kTokens>(odd, kStageTiles - 1);
     convert(odd, offsets, ring[1]);
 
     multiply_group<kTokens>(sums, ring[1], odd_x, false);
-    if (kAhead && done + 3 < count) odd_x = consumer.take(odd, STAGE_TILES - 1);
+    if (kAhead && done + 3 < count) odd_x = consumer.take<kTokens>(odd, kStageTiles - 1);
     wgmma_wait<1>();
-    if (STAGE_TILES == 1) consumer.release_stage();
+    if (kStageTiles == 1) consumer.release_stage();
     if (more) {
-      if (!kAhead) even_x = consumer.take(even, 0);
+      if (!kAhead) even_x = consumer.take<kTokens>(even, 0);
       convert(even, offsets, ring[0]);
     }
   }
@@ -104,7 +105,7 @@ __device__ __forceinline__ void multiply_tile(Consumer &consumer, const ScaleOff
       wgmma_wait<1>();
       consumer.release_stage();
     }
-    if (STAGE_TILES > 1) consumer.read.advance();  // the stage is half full
+    if (kStageTiles > 1) consumer.read.advance();  // the stage is half full
   }
 }
 

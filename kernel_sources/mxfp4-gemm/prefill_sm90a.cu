@@ -6,16 +6,15 @@
 // next packed tile while one is multiplied.
 // Tile: TILE_ROWS x TILE_TOKENS a CTA.
 //   CLUSTER_K 1: the grid is persistent. 16-bit Y that needs no more than scale and bias goes to shared memory, from
-//   where three threads copy it out while the next tile is multiplied. HALF_TAIL: the last tiles, if they are for less
-//   than half of the CTAs, are taken as halves of TILE_TOKENS / 2.
+//   where three threads copy it out while the next tile is multiplied. TAIL_TOKENS: rows that
+//   whole waves leave over are taken in tiles of so few tokens that all CTAs have about one.
 //   FIXED_SLOTS: every tile begins at the ring's first slot, and the loop is unrolled over the ring.
 //   CLUSTER_K above 1, for few tiles: a cluster of that many CTAs shares a tile, each a part of K, and adds the parts
 //   through distributed shared memory in the order of the ranks.
-// Tensor maps, both filling zeros: x_map over X [m][k] of 16-bit elements, box TILE_TOKENS / (1 + HALF_TAIL) x 64,
+// Tensor maps, both filling zeros: x_map over X [m][k] of 16-bit elements, box TILE_TOKENS / X_BOXES x 64,
 // swizzle 128 bytes. w_map over the packed tiles as [ceil(n / 16)][68 ceil(k / 64)] 64-bit elements, box TILE_ROWS / 16
 // x 68 STAGE_TILES, no swizzle.
-// Grid: with CLUSTER_K 1 the number of SMs, or (1 + HALF_TAIL) times the tiles if that is less; else CLUSTER_K times
-// the tiles.
+// Grid: with CLUSTER_K 1 the number of SMs, or X_BOXES times the tiles if that is less; else CLUSTER_K times the tiles.
 // Shared memory: STAGES * STAGE_TILES * (34 TILE_ROWS + 128 TILE_TOKENS) bytes, TILE_TOKENS * (2 TILE_ROWS + 16) for Y
 // with CLUSTER_K 1, and 256 for barriers.
 // Bound: tensor cores (m64nNk16 takes N / 2 clocks of the SM) and, for large matrices, the chip's power.

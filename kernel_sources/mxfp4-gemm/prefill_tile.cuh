@@ -21,7 +21,10 @@ constexpr int kStorers = 3;
 static_assert(kBlocks * 64 * WARPGROUPS == TILE_ROWS, "rows are m64 blocks");
 static_assert(kBlocks * TILE_TOKENS <= 256, "sums stay in registers");
 static_assert(WARPGROUPS == 2 || WARPGROUPS == 3, "registers are shared out for these");
-static_assert(!HALF_TAIL || (CLUSTER_K == 1 && kBlocks == 1), "two loops of two blocks serialize wgmma (C7512)");
+constexpr bool kHasTail = TAIL_TOKENS > 0;
+constexpr int kTailTokens = kHasTail ? TAIL_TOKENS : TILE_TOKENS;
+static_assert(!kHasTail || (CLUSTER_K == 1 && kBlocks == 1), "two loops of two blocks serialize wgmma (C7512)");
+static_assert(TILE_TOKENS % X_BOXES == 0 && TAIL_TOKENS % (TILE_TOKENS / X_BOXES) == 0, "tiles are whole boxes");
 
 // A stage is STAGE_TILES packed tiles along K. A box of x_map has 128 bytes of every token: K of one packed tile, or of
 // two if X is E4M3.
@@ -30,9 +33,20 @@ static_assert(STAGE_TILES % kXBoxTiles == 0, "stages are whole boxes");
 constexpr uint32_t kStripBytes = STAGE_TILES * kPackedTileBytes;
 constexpr uint32_t kWeightBytes = TILE_ROWS / kPackedTileRows * kStripBytes;
 constexpr uint32_t kXBoxBytes = TILE_TOKENS * 128;
-constexpr int kXBoxTokens = HALF_TAIL ? TILE_TOKENS / 2 : TILE_TOKENS;  // of x_map
+constexpr int kXBoxTokens = TILE_TOKENS / X_BOXES;  // of x_map
 constexpr uint32_t kXBytes = STAGE_TILES / kXBoxTiles * kXBoxBytes;
 constexpr int kPackedTileWords = kPackedTileBytes / 8;  // elements of the weights' tensor map
+
+// Where the packed tiles of a stage lie in its parts of the rings. A tile of few tokens leaves X's part half empty: then
+// a stage is two packed tiles along K, of which the second has its weights behind X, and so the ring reaches far enough
+// for its short steps.
+template <int kTokens>
+struct StageShape {
+  static constexpr bool kDouble = kTokens < TILE_TOKENS && STAGE_TILES == 1 && !kFp8 &&
+                                  2 * kTokens * 128 + kWeightBytes <= kXBytes;
+  static constexpr int kTiles = kDouble ? 2 : STAGE_TILES;
+  static constexpr uint32_t kXTile = kDouble ? kTokens * 128 : kXBoxBytes;  // from one packed tile's X to the next
+};
 
 // Tiles begin at slot 0 of the ring, so that a loop that is unrolled over all slots knows their places: conversion
 // bounds small tiles, and beside wgmma every instruction counts. Large tiles rather have the ring run on, since then
@@ -66,6 +80,12 @@ struct Stages {
   uint32_t base;
   __device__ __forceinline__ uint32_t x(uint32_t slot) const { return base + slot * kXBytes; }
   __device__ __forceinline__ uint32_t weights(uint32_t slot) const { return base + kWeightsAt + slot * kWeightBytes; }
+  // Of the stage's packed tile `tile`, in a shape where those do not lie side by side.
+  template <int kTokens>
+  __device__ __forceinline__ uint32_t weights(uint32_t slot, int tile) const {
+    if constexpr (!StageShape<kTokens>::kDouble) return weights(slot) + tile * kPackedTileBytes;
+    return tile == 0 ? weights(slot) : x(slot) + 2 * StageShape<kTokens>::kXTile;
+  }
   __device__ __forceinline__ uint32_t full(uint32_t slot) const { return base + kBarriersAt + slot * 8; }
   __device__ __forceinline__ uint32_t empty(uint32_t slot) const { return base + kBarriersAt + (STAGES + slot) * 8; }
   // The other CTAs' parts of a chunk of this one's tokens have arrived.
@@ -77,42 +97,42 @@ struct Stages {
   __device__ __forceinline__ uint32_t stored() const { return base + kBarriersAt + (2 * STAGES + 1) * 8; }
 };
 
-// Where a tile lies. Tiles go through RASTER row tiles, then to the next tokens, and so through all tokens before the
-// next RASTER row tiles: what runs at a time is about square, so that L2 serves both operands.
+// Where a tile lies.
 struct TilePlace {
   int row;     // the first
   int token;   // the first
-  int tokens;  // TILE_TOKENS, or half of it
-
-  __device__ __forceinline__ TilePlace(int index, int row_tiles, int token_tiles) : tokens(TILE_TOKENS) {
-    const int band = index / (RASTER * token_tiles);
-    const int in_band = index - band * RASTER * token_tiles;
-    const int height = min(RASTER, row_tiles - band * RASTER);
-    const int column = in_band / height;
-    row = (band * RASTER + in_band - column * height) * TILE_ROWS;
-    token = column * TILE_TOKENS;
-  }
+  int tokens;  // TILE_TOKENS or TAIL_TOKENS
 };
 
 // What this CTA does: `count` tiles, and of each the packed tiles of K from k_begin on. A CTA (with CLUSTER_K above 1,
-// a cluster) takes every step-th tile. With HALF_TAIL, tiles that are left for less than half of the CTAs are taken as
-// twice as many halves.
+// a cluster) takes every step-th tile.
+//
+// Tiles go through RASTER row tiles, then to the next tokens, and so through all tokens before the next RASTER row
+// tiles: what runs at a time is about square, so that L2 serves both operands. With TAIL_TOKENS, the rows that whole
+// waves of tiles leave over are taken as tiles of so many tokens, if that is at most one for each CTA.
 struct Work {
-  int row_tiles, token_tiles;
-  int first, step, whole;
+  int row_tiles, token_tiles;  // of TILE_TOKENS
+  int first, step;
+  int whole;  // tiles of TILE_TOKENS that are this CTA's
   int count;
   int k_begin, k_count;
 
   __device__ __forceinline__ Work(const GemmParams &p, int rank) {
     row_tiles = (p.n - 1) / TILE_ROWS + 1;
     token_tiles = (p.m - 1) / TILE_TOKENS + 1;
-    const int tiles = row_tiles * token_tiles;
     first = static_cast<int>(blockIdx.x) / CLUSTER_K;
     step = static_cast<int>(gridDim.x) / CLUSTER_K;
-    const int left = tiles % step;
-    const bool halves = HALF_TAIL && 2 * left <= step;
-    whole = halves ? tiles - left : tiles;
-    count = (whole - first + step - 1) / step + (halves && first < 2 * left ? 1 : 0);
+    int tail = 0;
+    if constexpr (kHasTail) {
+      const int in_waves = row_tiles * token_tiles / step * step / token_tiles;  // row tiles
+      const int tiles = (row_tiles - in_waves) * tail_tiles(p);
+      if (tiles <= step) {
+        tail = tiles;
+        row_tiles = in_waves;
+      }
+    }
+    whole = (row_tiles * token_tiles - first + step - 1) / step;
+    count = whole + (first < tail ? 1 : 0);
     const int k_tiles = (p.k - 1) / kPackedTileK + 1;
     if constexpr (kXBoxTiles == 1) {
       k_begin = k_tiles * rank / CLUSTER_K;
@@ -122,16 +142,29 @@ struct Work {
       k_begin = k_boxes * rank / CLUSTER_K * kXBoxTiles;
       k_count = min(k_tiles, k_boxes * (rank + 1) / CLUSTER_K * kXBoxTiles) - k_begin;
     }
+    if constexpr (kHasTail) tail_columns = tail_tiles(p);
   }
 
+  __device__ __forceinline__ bool in_tail(int i) const { return kHasTail && i >= whole; }
+
   __device__ __forceinline__ TilePlace place(int i) const {
+    if (in_tail(i)) {
+      const int row = first / tail_columns;
+      return {(row_tiles + row) * TILE_ROWS, (first - row * tail_columns) * kTailTokens, kTailTokens};
+    }
     const int index = first + i * step;
-    if (!HALF_TAIL || index < whole) return TilePlace(index, row_tiles, token_tiles);
-    TilePlace half(whole + first / 2, row_tiles, token_tiles);
-    half.tokens = TILE_TOKENS / 2;
-    half.token += first % 2 * half.tokens;
-    return half;
+    const int band = index / (RASTER * token_tiles);
+    const int in_band = index - band * RASTER * token_tiles;
+    const int height = min(RASTER, row_tiles - band * RASTER);
+    const int column = in_band / height;
+    return {(band * RASTER + in_band - column * height) * TILE_ROWS, column * TILE_TOKENS, TILE_TOKENS};
   }
+
+ private:
+  static __device__ __forceinline__ int tail_tiles(const GemmParams &p) {
+    return (p.m - 1) / kTailTokens + 1;
+  }
+  int tail_columns;  // tiles of TAIL_TOKENS along the tokens
 };
 
 using Sums = float[kBlocks][TILE_TOKENS / 2];

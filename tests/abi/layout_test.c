@@ -291,7 +291,7 @@ AT(quern_gemm_args, residual, 72);
 AT(quern_gemm_args, alpha, 80);
 AT(quern_gemm_args, x_scales, 88);
 
-SIZE(quern_tune_report, 56);
+SIZE(quern_tune_report, 64);
 AT(quern_tune_report, struct_size, 0);
 AT(quern_tune_report, kernel, 8);
 AT(quern_tune_report, m, 16);
@@ -300,6 +300,7 @@ AT(quern_tune_report, fastest, 32);
 AT(quern_tune_report, failure, 40);
 AT(quern_tune_report, done, 48);
 AT(quern_tune_report, total, 52);
+AT(quern_tune_report, chosen, 56);
 
 SIZE(quern_candidate, 64);
 AT(quern_candidate, struct_size, 0);

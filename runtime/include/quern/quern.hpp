@@ -280,7 +280,7 @@ class Device {
     check(quern_gemm_best_layout(get(), &desc, &layout));
     return layout;
   }
-  // visit(const quern_tune_report &), for each measurement.
+  // visit(const quern_tune_report &), for each measurement, and in the end for each choice.
   template <typename Visit>
   void tune(const quern_gemm_desc &desc, Visit &&visit) const {
     detail::Visitor<quern_tune_report, std::remove_reference_t<Visit>> visitor(visit);
