@@ -92,7 +92,7 @@ class Producer {
   const Stages stages_;
   const TensorMap &x_map_;
   const TensorMap &w_map_;
-  int early_ = 0;  // stages that have their weights
+  int early_ = 0;                       // stages that have their weights
   uint32_t slot_ = 0, parities_ = ~0u;  // of each slot's next empty phase
 };
 

@@ -37,13 +37,13 @@ constexpr int kXBoxTokens = TILE_TOKENS / X_BOXES;  // of x_map
 constexpr uint32_t kXBytes = STAGE_TILES / kXBoxTiles * kXBoxBytes;
 constexpr int kPackedTileWords = kPackedTileBytes / 8;  // elements of the weights' tensor map
 
-// Where the packed tiles of a stage lie in its parts of the rings. A tile of few tokens leaves X's part half empty: then
-// a stage is two packed tiles along K, of which the second has its weights behind X, and so the ring reaches far enough
-// for its short steps.
+// Where the packed tiles of a stage lie in its parts of the rings. A tile of few tokens leaves X's part half empty:
+// then a stage is two packed tiles along K, of which the second has its weights behind X, and so the ring reaches far
+// enough for its short steps.
 template <int kTokens>
 struct StageShape {
-  static constexpr bool kDouble = kTokens < TILE_TOKENS && STAGE_TILES == 1 && !kFp8 &&
-                                  2 * kTokens * 128 + kWeightBytes <= kXBytes;
+  static constexpr bool kDouble =
+      kTokens < TILE_TOKENS && STAGE_TILES == 1 && !kFp8 && 2 * kTokens * 128 + kWeightBytes <= kXBytes;
   static constexpr int kTiles = kDouble ? 2 : STAGE_TILES;
   static constexpr uint32_t kXTile = kDouble ? kTokens * 128 : kXBoxBytes;  // from one packed tile's X to the next
 };
@@ -161,9 +161,7 @@ struct Work {
   }
 
  private:
-  static __device__ __forceinline__ int tail_tiles(const GemmParams &p) {
-    return (p.m - 1) / kTailTokens + 1;
-  }
+  static __device__ __forceinline__ int tail_tiles(const GemmParams &p) { return (p.m - 1) / kTailTokens + 1; }
   int tail_columns;  // tiles of TAIL_TOKENS along the tokens
 };
 
