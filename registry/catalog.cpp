@@ -32,7 +32,7 @@ Catalog::Catalog(const std::string &kernel_path) {
   for (const std::string &directory : split(kernel_path, ':')) {
     if (!directory.empty()) add_directory(directory);
   }
-  for (auto &package : builtin_packages()) add(std::move(package));
+  for (const auto &package : builtin_packages()) add(package);
 }
 
 Catalog Catalog::with(const std::vector<std::shared_ptr<const Package>> &resolved) const {

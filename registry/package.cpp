@@ -44,13 +44,19 @@ const BuiltinFile *find_shared_header(const std::string &name) {
   return nullptr;
 }
 
+using Includes = std::map<std::string, std::vector<std::string>>;  // of a package's files, each read once
+
 // The unit with the headers it reaches, and no others. Throws QUERN_BAD_MANIFEST if it includes what the manifest does
 // not list.
-std::shared_ptr<const UnitSource> resolve_unit(const Package &package, const std::string &path) {
+std::shared_ptr<const UnitSource> resolve_unit(const Package &package, const std::string &path, Includes &includes) {
   std::map<std::string, std::string> headers;
   const std::function<void(const std::string &, const std::string &)> follow = [&](const std::string &name,
                                                                                    const std::string &text) {
-    for (const std::string &include : included_names(text, package.manifest.id + "/" + name)) {
+    auto known = includes.find(name);
+    if (known == includes.end()) {
+      known = includes.emplace(name, included_names(text, package.manifest.id + "/" + name)).first;
+    }
+    for (const std::string &include : known->second) {
       if (headers.count(include) != 0) continue;
       if (const auto own = package.files.find(include); own != package.files.end()) {
         headers.emplace(include, own->second);
@@ -110,11 +116,30 @@ std::shared_ptr<Package> assemble(Manifest manifest, std::string origin, const R
     package->files.emplace(file.path, std::move(*content));
   }
   package->digest = digest_of(package->manifest, digests);
+  Includes includes;
   for (const Variant &variant : package->manifest.variants) {
     auto &unit = package->units[variant.unit];
-    if (unit == nullptr) unit = resolve_unit(*package, variant.unit);
+    if (unit == nullptr) unit = resolve_unit(*package, variant.unit, includes);
   }
   return package;
+}
+
+std::vector<std::shared_ptr<const Package>> read_builtin_packages() {
+  constexpr std::string_view kManifest = "/kernel.json";
+  std::vector<std::shared_ptr<const Package>> packages;
+  for (const BuiltinFile &file : builtin_files()) {
+    if (!file.path.ends_with(kManifest)) continue;
+    const std::string folder(file.path.substr(0, file.path.size() - kManifest.size()));
+    auto package = assemble(parse_manifest(file.content, "built-in/kernel.json"), "built-in",
+                            [&](const std::string &path) -> std::optional<std::string> {
+                              const BuiltinFile *found = find_builtin(folder + "/" + path);
+                              if (found == nullptr) return std::nullopt;
+                              return std::string(found->content);
+                            });
+    package->trust = Trust::kBuiltIn;
+    packages.push_back(std::move(package));
+  }
+  return packages;
 }
 
 }  // namespace
@@ -142,21 +167,8 @@ std::string package_digest(const Manifest &manifest) {
   return digest_of(manifest, digests);
 }
 
-std::vector<std::shared_ptr<const Package>> builtin_packages() {
-  constexpr std::string_view kManifest = "/kernel.json";
-  std::vector<std::shared_ptr<const Package>> packages;
-  for (const BuiltinFile &file : builtin_files()) {
-    if (!file.path.ends_with(kManifest)) continue;
-    const std::string folder(file.path.substr(0, file.path.size() - kManifest.size()));
-    auto package = assemble(parse_manifest(file.content, "built-in/kernel.json"), "built-in",
-                            [&](const std::string &path) -> std::optional<std::string> {
-                              const BuiltinFile *found = find_builtin(folder + "/" + path);
-                              if (found == nullptr) return std::nullopt;
-                              return std::string(found->content);
-                            });
-    package->trust = Trust::kBuiltIn;
-    packages.push_back(std::move(package));
-  }
+const std::vector<std::shared_ptr<const Package>> &builtin_packages() {
+  static const std::vector<std::shared_ptr<const Package>> packages = read_builtin_packages();
   return packages;
 }
 

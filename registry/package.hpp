@@ -45,7 +45,7 @@ std::shared_ptr<Package> make_package(Manifest manifest, std::string origin,
 // The digest of the package that a published manifest, which lists what its files are, makes.
 std::string package_digest(const Manifest &manifest);
 
-// Those embedded in the library.
-std::vector<std::shared_ptr<const Package>> builtin_packages();
+// Those embedded in the library. They are read once in a process.
+const std::vector<std::shared_ptr<const Package>> &builtin_packages();
 
 }  // namespace quern
