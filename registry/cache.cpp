@@ -143,9 +143,10 @@ void Cache::set_aside(const Directory &layer, const std::string &file, const Fil
 std::optional<CacheEntry> Cache::load_file(const CacheLayer &layer, const std::string &file,
                                            const std::string &request) {
   FileIdentity identity;
-  const auto bytes = read(layer, entry_path(file), kMaxEntryBytes, &identity);
+  auto bytes = read(layer, entry_path(file), kMaxEntryBytes, &identity);
   if (!bytes) return std::nullopt;
-  std::optional<CacheEntry> entry = layer.seal ? decode_verified_entry(*bytes) : decode_entry(*bytes);
+  std::optional<CacheEntry> entry =
+      layer.seal ? decode_verified_entry(std::move(*bytes)) : decode_entry(std::move(*bytes));
   if (entry && entry->request == request && entry_file_name(request, entry->nvrtc) == file) return entry;
   set_aside(layer.directory, entry_path(file), identity);
   return std::nullopt;
@@ -192,16 +193,6 @@ std::optional<CacheEntry> Cache::load(const std::string &request, const std::str
     }
   }
   return std::nullopt;
-}
-
-bool Cache::holds(const std::string &request) const {
-  for (const CacheLayer *layer : layers()) {
-    for (const std::string &file : files_of(*layer, request)) {
-      const std::string path = entry_path(file);
-      if (!layer->seal || (layer->seal->digest_of(path) != nullptr && layer->directory.identify(path))) return true;
-    }
-  }
-  return false;
 }
 
 void Cache::count_use(const std::string &file) {

@@ -112,8 +112,6 @@ class Cache {
 
   // The entry for a request as compiled by this build of NVRTC; by any, the newest first, if `nvrtc` is "".
   std::optional<CacheEntry> load(const std::string &request, const std::string &nvrtc);
-  // Whether there is a file for the request, of any build; its contents are not looked at.
-  bool holds(const std::string &request) const;
   // True if it is on disk afterwards. A failure to write is no failure of the caller: `problem` says what it was.
   bool publish(const CacheEntry &entry, std::string &problem);
   // Held while compiling, so that one process does it for all. Nothing if there is no cache to write to or time ran

@@ -40,12 +40,12 @@ void check_entry(const Directory &directory, const EntryFile &entry, Examination
   examination.result.bytes += entry.identity.size;
   const std::string path = entry_path(entry.file);
   FileIdentity identity;
-  const auto bytes = directory.read(path, kMaxEntryBytes, &identity);
+  auto bytes = directory.read(path, kMaxEntryBytes, &identity);
   if (!bytes && !directory.identify(path)) return;  // removed under us
   if (!bytes) identity = entry.identity;
   std::string what = !entry.identity.regular ? "it is no regular file" : !bytes ? "it cannot be read" : "";
   if (what.empty()) {
-    const auto decoded = decode_entry(*bytes);
+    const auto decoded = decode_entry(std::move(*bytes));
     if (!decoded) {
       what = "its contents do not match their hash";
     } else if (entry_file_name(decoded->request, decoded->nvrtc) != entry.file) {

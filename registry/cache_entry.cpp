@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "registry/flat_json.hpp"
@@ -109,16 +110,16 @@ std::vector<uint8_t> encode_entry(const CacheEntry &entry) {
   return out;
 }
 
-std::optional<CacheEntry> decode_entry(std::span<const uint8_t> bytes) {
+std::optional<CacheEntry> decode_entry(std::vector<uint8_t> bytes) {
   if (bytes.size() < kDigestBytes) return std::nullopt;
-  const auto body = bytes.first(bytes.size() - kDigestBytes);
+  const auto body = std::span(bytes).first(bytes.size() - kDigestBytes);
   if (std::memcmp(sha256(body).data(), bytes.data() + body.size(), kDigestBytes) != 0) return std::nullopt;
-  return decode_verified_entry(bytes);
+  return decode_verified_entry(std::move(bytes));
 }
 
-std::optional<CacheEntry> decode_verified_entry(std::span<const uint8_t> bytes) {
+std::optional<CacheEntry> decode_verified_entry(std::vector<uint8_t> bytes) {
   if (bytes.size() < kDigestBytes) return std::nullopt;
-  Reader reader{bytes.first(bytes.size() - kDigestBytes)};
+  Reader reader{std::span(bytes).first(bytes.size() - kDigestBytes)};
   const auto magic = reader.take(sizeof kMagic);
   if (!reader.good || std::memcmp(magic.data(), kMagic, sizeof kMagic) != 0) return std::nullopt;
   if (reader.number(4) != kFormat) return std::nullopt;
@@ -134,7 +135,9 @@ std::optional<CacheEntry> decode_verified_entry(std::span<const uint8_t> bytes) 
     whole = whole && found != fields->end() && take(found->second, value);
   });
   if (!whole) return std::nullopt;
-  entry.code.assign(code.begin(), code.end());
+  bytes.resize(bytes.size() - kDigestBytes);
+  bytes.erase(bytes.begin(), bytes.end() - static_cast<ptrdiff_t>(code.size()));
+  entry.code = std::move(bytes);
   return entry;
 }
 

@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,9 +43,9 @@ std::string entry_path(const std::string &file);
 
 std::vector<uint8_t> encode_entry(const CacheEntry &entry);
 
-// Nothing if the bytes are not exactly what encode_entry() wrote.
-std::optional<CacheEntry> decode_entry(std::span<const uint8_t> bytes);
+// Nothing if the bytes are not exactly what encode_entry() wrote. The code keeps their memory.
+std::optional<CacheEntry> decode_entry(std::vector<uint8_t> bytes);
 // For bytes whose hash was found right by other means: theirs at the end is passed over.
-std::optional<CacheEntry> decode_verified_entry(std::span<const uint8_t> bytes);
+std::optional<CacheEntry> decode_verified_entry(std::vector<uint8_t> bytes);
 
 }  // namespace quern

@@ -45,10 +45,10 @@ std::vector<CacheRow> Cache::scan(const std::set<std::string> &digests) {
     row.identity = found.identity;
     row.size = found.identity.size;
     row.rooted = roots.keeps_entry(row.file);
-    const auto bytes = read(*main_layer_, entry_path(row.file), kMaxEntryBytes);
+    auto bytes = read(*main_layer_, entry_path(row.file), kMaxEntryBytes);
     if (!bytes && !main_->identify(entry_path(row.file))) continue;  // removed under us
     std::optional<CacheEntry> entry;
-    if (bytes) entry = decode_entry(*bytes);
+    if (bytes) entry = decode_entry(std::move(*bytes));
     if (entry && entry_file_name(entry->request, entry->nvrtc) == row.file) {
       row.entry = std::move(*entry);
       row.entry.code.clear();

@@ -22,8 +22,7 @@ class Sealer {
 
   void entry(const std::string &file) {
     if (!is_entry_file_name(file)) fail(QUERN_INVALID_ARGUMENT, "'", file, "' is no entry's file; name one of jit/");
-    const std::vector<uint8_t> bytes = add(entry_path(file), kMaxEntryBytes);
-    const auto entry = decode_entry(bytes);
+    const auto entry = decode_entry(add(entry_path(file), kMaxEntryBytes));
     if (!entry || entry_file_name(entry->request, entry->nvrtc) != file) damaged(entry_path(file));
     seal_.archs.insert(entry->target);
     seal_.nvrtc.insert(entry->nvrtc);
