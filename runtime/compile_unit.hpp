@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "registry/package.hpp"
+#include "registry/package/package.hpp"
 
 namespace quern {
 

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <string>
 
-#include "registry/cache.hpp"
+#include "registry/cache/cache.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/hub_packages.hpp"
 #include "runtime/hub_settings.hpp"

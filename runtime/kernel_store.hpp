@@ -9,7 +9,7 @@
 #include <set>
 #include <string>
 
-#include "registry/cache.hpp"
+#include "registry/cache/cache.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/compile_unit.hpp"
 #include "runtime/compiler.hpp"

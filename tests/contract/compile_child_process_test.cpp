@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "registry/cache.hpp"
+#include "registry/cache/cache.hpp"
 #include "runtime/base/sha256.hpp"
 #include "runtime/kernel_store.hpp"
 #include "temporary_directory.hpp"

@@ -5,7 +5,7 @@
 #include <elf.h>
 
 #include "nvrtc_required.hpp"
-#include "registry/package.hpp"
+#include "registry/package/package.hpp"
 #include "runtime/compiler.hpp"
 
 namespace quern {

@@ -3,7 +3,7 @@
 #include <set>
 
 #include "nvrtc_required.hpp"
-#include "registry/package.hpp"
+#include "registry/package/package.hpp"
 #include "runtime/code_image.hpp"
 #include "runtime/compiler.hpp"
 #include "runtime/prefetch.hpp"

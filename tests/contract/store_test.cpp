@@ -4,8 +4,8 @@
 #include <thread>
 
 #include "nvrtc_required.hpp"
-#include "registry/package.hpp"
-#include "registry/sealing.hpp"
+#include "registry/cache/sealing.hpp"
+#include "registry/package/package.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/sha256.hpp"
 #include "temporary_directory.hpp"

@@ -1,4 +1,4 @@
-#include "registry/cache_entry.hpp"
+#include "registry/cache/cache_entry.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

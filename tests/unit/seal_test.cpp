@@ -1,4 +1,4 @@
-#include "registry/seal.hpp"
+#include "registry/cache/seal.hpp"
 
 #include <functional>
 #include <thread>
@@ -7,10 +7,10 @@
 
 #include "cache_entries.hpp"
 #include "package_builder.hpp"
-#include "registry/blob_store.hpp"
-#include "registry/pack.hpp"
-#include "registry/sealing.hpp"
-#include "registry/signed_file.hpp"
+#include "registry/cache/blob_store.hpp"
+#include "registry/cache/sealing.hpp"
+#include "registry/publish/pack.hpp"
+#include "registry/trust/signed_file.hpp"
 #include "simulated_registry.hpp"
 
 namespace quern {
