@@ -37,7 +37,7 @@ class KernelStore {
     std::string problem;   // why it could not be kept
   };
 
-  // Nothing if it is not on disk as this build of NVRTC makes it.
+  // From disk only, as the NVRTC at hand compiled it; as any did where there is none or nothing may be compiled.
   std::optional<Code> find(const CompileUnit &unit);
 
   // Found or made. Throws QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_BAD_MANIFEST,
