@@ -4,6 +4,7 @@
 //   bare_launch   cuLaunchKernelEx of a kernel with one parameter block, in the primary context
 //   warm_run      quern_gemm_run; its excess over bare_launch is the dispatcher's cost
 //   plan_from_disk, plan_from_memory   quern_gemm_plan when the kernels are in the cache, and when they are loaded
+//   hub_open      quern_hub_open and quern_hub_close, in a process that has read the built-in packages before
 #include <benchmark/benchmark.h>
 #include <dlfcn.h>
 
@@ -184,10 +185,19 @@ void plan_from_disk(benchmark::State &state, const char *device_name) {
   }
 }
 
+void hub_open(benchmark::State &state) {
+  for (auto _ : state) {
+    quern_hub *hub = nullptr;
+    check(quern_hub_open(nullptr, &hub));
+    quern_hub_close(hub);
+  }
+}
+
 BENCHMARK(bare_launch);
 BENCHMARK(warm_run);
 BENCHMARK(warm_run_in_context);
 BENCHMARK(warm_run_packed)->Arg(1)->Arg(100);
+BENCHMARK(hub_open)->Unit(benchmark::kMicrosecond);
 BENCHMARK(plan_from_memory)->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(plan_from_disk, cuda, "cuda:0")->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(plan_from_disk, without_driver, "sm_90a")->Unit(benchmark::kMicrosecond);

@@ -10,7 +10,7 @@ foreach(file IN LISTS files)
   endif()
   string(APPEND rows "    {\"${file}\", R\"QUERN(${content})QUERN\"},\n")
 endforeach()
-file(WRITE ${OUTPUT}.new "#include \"registry/builtin_files.hpp\"
+file(WRITE ${OUTPUT}.new "#include \"registry/package/builtin_files.hpp\"
 
 namespace quern {
 namespace {

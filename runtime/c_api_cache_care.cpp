@@ -1,5 +1,5 @@
 // The C ABI: what keeps a cache in order, its counters and the packages in it.
-#include "registry/blob_store.hpp"
+#include "registry/cache/blob_store.hpp"
 #include "runtime/c_border.hpp"
 
 using namespace quern;

@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <climits>
 
-#include "registry/package_path.hpp"
-#include "registry/plain_text.hpp"
-#include "registry/publish.hpp"
-#include "registry/registry_contents.hpp"
-#include "registry/signed_package.hpp"
+#include "registry/format/package_path.hpp"
+#include "registry/format/plain_text.hpp"
+#include "registry/publish/publish.hpp"
+#include "registry/publish/registry_contents.hpp"
+#include "registry/publish/signed_package.hpp"
 #include "runtime/c_border.hpp"
 
 using namespace quern;

@@ -7,22 +7,28 @@
 #include "runtime/base/sha256.hpp"
 
 namespace quern {
+namespace {
 
-std::string CompileUnit::request() const {
+// On disk: the order and kind of what is hashed never changes without a new first field.
+std::string request_of(const UnitFields &unit) {
   FieldHash hash;
   hash.add("quern request 1");
-  hash.add(target.ptx ? "ptx" : "cubin");
-  hash.add(target.name());
-  hash.add(source->digest);
-  hash.add(static_cast<uint32_t>(options.size()));
-  for (const std::string &option : options) hash.add(option);
-  hash.add(entry);
+  hash.add(unit.target.ptx ? "ptx" : "cubin");
+  hash.add(unit.target.name());
+  hash.add(unit.source->digest);
+  hash.add(static_cast<uint32_t>(unit.options.size()));
+  for (const std::string &option : unit.options) hash.add(option);
+  hash.add(unit.entry);
   return hex(hash.finish());
 }
 
+}  // namespace
+
+CompileUnit::CompileUnit(UnitFields fields) : fields_(std::move(fields)), request_(request_of(fields_)) {}
+
 CompileUnit make_compile_unit(const Package &package, const Variant &variant, const Target &target,
                               const std::array<int64_t, kMaxFields> &values) {
-  CompileUnit unit;
+  UnitFields unit;
   unit.source = package.source(variant);
   unit.target = target;
   unit.entry = variant.entry;
@@ -44,7 +50,7 @@ CompileUnit make_compile_unit(const Package &package, const Variant &variant, co
     unit.options.push_back(text("-DQUERN_", name, "=", values[index]));
   }
   for (const auto &[name, value] : variant.defines) unit.options.push_back(text("-D", name, "=", value));
-  return unit;
+  return CompileUnit(std::move(unit));
 }
 
 std::vector<std::array<int64_t, kMaxFields>> specializations(const Variant &variant) {

@@ -1,14 +1,14 @@
-// One unit to compile: everything that can change the code, and nothing else. Its digest names it in the cache.
+// One unit to compile: everything that can change the code, and nothing else. Its request names it in the cache.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "registry/package.hpp"
+#include "registry/package/package.hpp"
 
 namespace quern {
 
-struct CompileUnit {
+struct UnitFields {
   std::shared_ptr<const UnitSource> source;
   std::vector<std::string> options;  // all of NVRTC's, in order
   Target target;
@@ -19,10 +19,21 @@ struct CompileUnit {
   std::string digest;                   // of the package
   std::string types;                    // "x_dtype=bf16"
   bool built_in = false;                // its source is the library's own, and may be compiled in this process
+};
 
-  // 64 hex digits over source, headers, target, options and entry: no path, host, time or driver. On disk: the order
-  // and kind of what is hashed never changes without a new first field.
-  std::string request() const;
+// Fields that no longer change, so that the request, which is asked for again and again, is computed once.
+class CompileUnit {
+ public:
+  explicit CompileUnit(UnitFields fields);
+
+  const UnitFields *operator->() const { return &fields_; }
+  const UnitFields &operator*() const { return fields_; }
+  // 64 hex digits over source, headers, target, options and entry: no path, host, time or driver.
+  const std::string &request() const { return request_; }
+
+ private:
+  UnitFields fields_;
+  std::string request_;
 };
 
 // `values` are the problem's, of which the variant's specialised options are used.

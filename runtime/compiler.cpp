@@ -27,10 +27,10 @@ std::string sizes_text(const std::vector<size_t> &sizes) {
   return out.empty() ? "no" : out;
 }
 
-std::string described(const CompileUnit &unit) { return text(unit.kernel, " for ", unit.target.name()); }
+std::string described(const CompileUnit &unit) { return text(unit->kernel, " for ", unit->target.name()); }
 
 CompileJob job_of(const CompileUnit &unit) {
-  return {unit.source->name, unit.source->text, unit.source->headers, unit.options, unit.target.ptx};
+  return {unit->source->name, unit->source->text, unit->source->headers, unit->options, unit->target.ptx};
 }
 
 // The answer, held against what the manifest promises.
@@ -43,14 +43,14 @@ Compiled checked(const CompileUnit &unit, CompileAnswer answer, const std::strin
   compiled.code = std::move(answer.code);
   compiled.confinement = answer.confinement;
   compiled.warnings = warnings_in(log);
-  if (!unit.target.ptx) compiled.resources = resources_in(log);
-  const auto parameters = parameter_sizes(compiled.code, unit.entry);
+  if (!unit->target.ptx) compiled.resources = resources_in(log);
+  const auto parameters = parameter_sizes(compiled.code, unit->entry);
   if (!parameters) {
-    fail(QUERN_BAD_MANIFEST, unit.kernel, " has no kernel ", unit.entry, "; declare it extern \"C\" __global__");
+    fail(QUERN_BAD_MANIFEST, unit->kernel, " has no kernel ", unit->entry, "; declare it extern \"C\" __global__");
   }
-  if (!unit.parameter_sizes.empty() && *parameters != unit.parameter_sizes) {
-    fail(QUERN_BAD_MANIFEST, unit.kernel, ": ", unit.entry, " takes parameters of ", sizes_text(*parameters),
-         " bytes, not ", sizes_text(unit.parameter_sizes),
+  if (!unit->parameter_sizes.empty() && *parameters != unit->parameter_sizes) {
+    fail(QUERN_BAD_MANIFEST, unit->kernel, ": ", unit->entry, " takes parameters of ", sizes_text(*parameters),
+         " bytes, not ", sizes_text(unit->parameter_sizes),
          "; take the operation's block, then the tensor maps that the manifest asks for");
   }
   return compiled;

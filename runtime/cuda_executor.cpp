@@ -1,12 +1,9 @@
 #include "runtime/cuda_executor.hpp"
 
 #include <algorithm>
-#include <mutex>
 
 #include "runtime/base/error.hpp"
 #include "runtime/launch_attributes.hpp"
-#include "runtime/loaded_unit.hpp"
-#include "runtime/prefetch.hpp"
 #include "runtime/tuning.hpp"
 
 namespace quern {
@@ -86,6 +83,7 @@ CudaExecutor::CudaExecutor(std::shared_ptr<Device> device, const ExecutorRequest
   slots_[kSmCountSlot] = device_->facts().sm_count;
   const Target target = choose_target(*device_, request.target);
   DispatchRequest ask = dispatch_request(*device_, request, target);
+  PlanKernels kernels(*device_, target, request.problem.values);
   std::exception_ptr first_problem;
   for (;;) {
     const Dispatch dispatched = dispatch(*device_->hub().catalog(), ask);
@@ -96,11 +94,13 @@ CudaExecutor::CudaExecutor(std::shared_ptr<Device> device, const ExecutorRequest
     ranges_.clear();
     explanation_ = explain_dispatch(dispatched, "");
     const Candidate *trying = nullptr;
-    const Compiled compiled = compile_together(dispatched.choices, target);
+    kernels.obtain(dispatched.choices);
     try {
       for (size_t i = 0; i < dispatched.choices.size(); ++i) {
         trying = &dispatched.choices[i].candidate;
-        explanation_[i].target = obtain(dispatched.choices[i], target, compiled);
+        const LoadedUnit &loaded = kernels.load(*trying);
+        add_range(dispatched.choices[i], loaded);
+        explanation_[i].target = loaded.target.name();
       }
       return;
     } catch (const Error &error) {
@@ -113,52 +113,13 @@ CudaExecutor::CudaExecutor(std::shared_ptr<Device> device, const ExecutorRequest
   }
 }
 
-CompileUnit CudaExecutor::unit_of(const Candidate &candidate, const Target &target) const {
-  std::array<int64_t, kMaxFields> values{};
-  std::copy_n(slots_.begin(), kMaxFields, values.begin());
-  return make_compile_unit(*candidate.package, *candidate.variant, target, values);
-}
-
-// What is not in the cache yet is compiled side by side: several kernels take as long as the slowest. Failures come up
-// again, and are dealt with, when each is obtained.
-CudaExecutor::Compiled CudaExecutor::compile_together(const std::vector<Choice> &choices, const Target &target) const {
-  Hub &hub = device_->hub();
-  Compiled compiled;
-  if (!hub.settings().jit_allowed) return compiled;
-  std::vector<CompileUnit> missing;
-  for (const Choice &choice : choices) {
-    const CompileUnit unit = unit_of(choice.candidate, target);
-    const bool seen = std::any_of(missing.begin(), missing.end(),
-                                  [&](const CompileUnit &other) { return other.kernel == unit.kernel; });
-    if (!seen && !hub.is_loaded(unit) && !hub.cache().holds(unit.request())) missing.push_back(unit);
-  }
-  if (missing.size() < 2) return compiled;
-  std::mutex mutex;  // guards compiled
-  const auto make = [&](const CompileUnit &unit) {
-    KernelStore::Code code = hub.store().get(unit);
-    const std::lock_guard lock(mutex);
-    return compiled.emplace(unit.kernel, std::move(code)).first->second;
-  };
-  for_each_unit(missing, 0, make, [](const UnitReport &) { return true; });
-  return compiled;
-}
-
-// Compiles or finds the code, loads it where there is hardware, and returns what it was compiled for.
-std::string CudaExecutor::obtain(const Choice &choice, const Target &target, const Compiled &compiled) {
-  const Candidate &candidate = choice.candidate;
-  Slots largest = slots(choice.last);
-  Range range{choice, nullptr, static_cast<unsigned>(candidate.variant->launch.shared_bytes.evaluate(largest))};
-  const auto found = compiled.find(candidate.name());
-  LoadedUnit loaded = load_unit(
-      *device_, *candidate.variant, target, [&](const Target &wanted) { return unit_of(candidate, wanted); },
-      found == compiled.end() ? nullptr : &found->second);
-  range.module = std::move(loaded.module);
-  if (range.module != nullptr) {
-    const CurrentContext context(*device_);
-    range.module->prepare(device_->ordinal(), range.shared_bytes);
-  }
-  ranges_.push_back(std::move(range));
-  return loaded.target.name();
+void CudaExecutor::add_range(const Choice &choice, const LoadedUnit &loaded) {
+  const Slots largest = slots(choice.last);
+  const int64_t shared_bytes = choice.candidate.variant->launch.shared_bytes.evaluate(largest);
+  ranges_.push_back({choice, loaded.module, static_cast<unsigned>(shared_bytes)});
+  if (loaded.module == nullptr) return;
+  const CurrentContext context(*device_);
+  loaded.module->prepare(device_->ordinal(), shared_bytes);
 }
 
 size_t CudaExecutor::workspace_bytes(int64_t size) const {

@@ -1,10 +1,10 @@
 // Plans on CUDA devices and on architectures without hardware.
 #pragma once
 
-#include <map>
 #include <string>
 
 #include "runtime/executor.hpp"
+#include "runtime/plan_kernels.hpp"
 
 namespace quern {
 
@@ -32,10 +32,7 @@ class CudaExecutor final : public Executor {
     out[run_size_] = size;
     return out;
   }
-  CompileUnit unit_of(const Candidate &candidate, const Target &target) const;
-  using Compiled = std::map<std::string, KernelStore::Code>;  // by kernel
-  Compiled compile_together(const std::vector<Choice> &choices, const Target &target) const;
-  std::string obtain(const Choice &choice, const Target &target, const Compiled &compiled);
+  void add_range(const Choice &choice, const LoadedUnit &loaded);
   // Written in place: a temporary would not keep the alignment that the driver needs.
   void encode(const TensorMapRequest &map, const void *parameters, cu::TensorMap &encoded) const;
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "registry/catalog.hpp"
+#include "registry/package/catalog.hpp"
 
 namespace quern {
 

@@ -33,26 +33,22 @@ Hub::Hub(HubSettings settings)
   }
 }
 
-bool Hub::is_loaded(const CompileUnit &unit) {
+std::shared_ptr<const Module> Hub::loaded_module(const CompileUnit &unit) {
   const std::lock_guard lock(mutex_);
-  return modules_.count(unit.request()) != 0;
+  const auto found = modules_.find(unit.request());
+  if (found == modules_.end()) return nullptr;
+  ++memory_hits_;
+  return found->second;
 }
 
 std::shared_ptr<const Module> Hub::module(const CompileUnit &unit, const KernelStore::Code *code) {
-  const std::string request = unit.request();
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto found = modules_.find(request); found != modules_.end()) {
-      ++memory_hits_;
-      return found->second;
-    }
-  }
+  if (auto known = loaded_module(unit)) return known;
   std::optional<KernelStore::Code> gotten;
   if (code == nullptr) code = &gotten.emplace(store_.get(unit));
-  const size_t block_bytes = unit.parameter_sizes.empty() ? 0 : unit.parameter_sizes.front();
-  auto loaded = std::make_shared<const Module>(code->entry.code, unit.entry, block_bytes, unit.kernel);
+  const size_t block_bytes = unit->parameter_sizes.empty() ? 0 : unit->parameter_sizes.front();
+  auto loaded = std::make_shared<const Module>(code->entry.code, unit->entry, block_bytes, unit->kernel);
   const std::lock_guard lock(mutex_);
-  return modules_.emplace(request, std::move(loaded)).first->second;  // another thread's, if it was faster
+  return modules_.emplace(unit.request(), std::move(loaded)).first->second;  // another thread's, if it was faster
 }
 
 }  // namespace quern

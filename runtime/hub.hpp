@@ -8,7 +8,7 @@
 #include <mutex>
 #include <string>
 
-#include "registry/cache.hpp"
+#include "registry/cache/cache.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/hub_packages.hpp"
 #include "runtime/hub_settings.hpp"
@@ -34,7 +34,8 @@ class Hub {
 
   // The unit's code, loaded into the driver; one module per unit in a process. `code` is the unit's, if it is at hand.
   std::shared_ptr<const Module> module(const CompileUnit &unit, const KernelStore::Code *code = nullptr);
-  bool is_loaded(const CompileUnit &unit);
+  // Null where it is not loaded yet.
+  std::shared_ptr<const Module> loaded_module(const CompileUnit &unit);
   int64_t memory_hits() const { return memory_hits_; }
 
  private:

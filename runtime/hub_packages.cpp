@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "registry/operator_file.hpp"
-#include "registry/published_package.hpp"
+#include "registry/package/published_package.hpp"
+#include "registry/trust/operator_file.hpp"
 #include "runtime/base/error.hpp"
 
 namespace quern {

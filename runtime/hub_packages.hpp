@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "registry/blob_store.hpp"
-#include "registry/catalog.hpp"
-#include "registry/resolver.hpp"
+#include "registry/cache/blob_store.hpp"
+#include "registry/fetch/resolver.hpp"
+#include "registry/package/catalog.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/hub_settings.hpp"
 

@@ -8,8 +8,8 @@
 
 #include <quern/quern.h>
 
-#include "registry/cache.hpp"
-#include "registry/configuration.hpp"
+#include "registry/cache/cache.hpp"
+#include "registry/trust/configuration.hpp"
 #include "runtime/base/environment.hpp"
 
 namespace quern {

@@ -2,8 +2,8 @@
 
 #include <ctime>
 
-#include "registry/blob_store.hpp"
-#include "registry/sealing.hpp"
+#include "registry/cache/blob_store.hpp"
+#include "registry/cache/sealing.hpp"
 
 namespace quern {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "registry/cache_roots.hpp"
-#include "registry/package.hpp"
-#include "registry/signature.hpp"
+#include "registry/cache/cache_roots.hpp"
+#include "registry/package/package.hpp"
+#include "registry/trust/signature.hpp"
 
 namespace quern {
 

@@ -11,7 +11,7 @@ namespace {
 constexpr std::chrono::milliseconds kLockPatience{120000};
 
 std::string described(const CompileUnit &unit) {
-  return text(unit.kernel, " for ", unit.target.name(), unit.types.empty() ? "" : " (" + unit.types + ")");
+  return text(unit->kernel, " for ", unit->target.name(), unit->types.empty() ? "" : " (" + unit->types + ")");
 }
 
 }  // namespace
@@ -30,7 +30,8 @@ std::string KernelStore::build() {
   return build;
 }
 
-std::optional<KernelStore::Code> KernelStore::find(const CompileUnit &unit, const std::string &request) {
+std::optional<KernelStore::Code> KernelStore::find(const CompileUnit &unit) {
+  const std::string &request = unit.request();
   std::string wanted;  // "": whichever build made it, since nothing better can be had
   if (jit_allowed_) {
     try {
@@ -42,15 +43,11 @@ std::optional<KernelStore::Code> KernelStore::find(const CompileUnit &unit, cons
   const int64_t corrupt_before = cache_.corrupt_seen();
   std::optional<CacheEntry> entry = cache_.load(request, wanted);
   if (cache_.corrupt_seen() != corrupt_before) {
-    log_.write(QUERN_LOG_WARN, "cache", "damaged entry ", request, " of ", unit.kernel, " is ignored");
+    log_.write(QUERN_LOG_WARN, "cache", "damaged entry ", request, " of ", unit->kernel, " is ignored");
   }
-  if (!entry) {
-    const std::string problem = cache_.seal_problem(request);
-    if (!problem.empty()) log_.write(QUERN_LOG_WARN, "cache", unit.kernel, ": ", problem);
-    return std::nullopt;
-  }
+  if (!entry) return std::nullopt;
   ++stats_.disk_hits;
-  log_.write(QUERN_LOG_DEBUG, "cache", "hit ", request, " ", unit.kernel, " ", unit.target.name());
+  log_.write(QUERN_LOG_DEBUG, "cache", "hit ", request, " ", unit->kernel, " ", unit->target.name());
   return Code{std::move(*entry), true, "", true, ""};
 }
 
@@ -58,7 +55,7 @@ void KernelStore::fail_forbidden(const CompileUnit &unit) const {
   const std::string problem = cache_.seal_problem(unit.request());
   fail(QUERN_JIT_FORBIDDEN, described(unit), " is not in the cache",
        problem.empty() ? "" : " as it was sealed (" + problem + ")",
-       " and compiling is forbidden; run quern prefetch --arch ", unit.target.name(),
+       " and compiling is forbidden; run quern prefetch --arch ", unit->target.name(),
        " into this cache: ", cache_.state());
 }
 
@@ -75,13 +72,13 @@ void KernelStore::require_compiler(const CompileUnit &unit) {
   } catch (const Error &error) {
     fail(QUERN_NVRTC_UNAVAILABLE, described(unit), " is not in the cache and cannot be compiled: ", error.what());
   }
-  if (!nvrtc_supports(nvrtc_, unit.target)) {
-    fail(QUERN_UNSUPPORTED, "NVRTC ", build(), " cannot compile for ", unit.target.name(), "; install a newer one");
+  if (!nvrtc_supports(nvrtc_, unit->target)) {
+    fail(QUERN_UNSUPPORTED, "NVRTC ", build(), " cannot compile for ", unit->target.name(), "; install a newer one");
   }
 }
 
 Compiled KernelStore::compile_where_it_belongs(const CompileUnit &unit) {
-  if (unit.built_in || child_.in_process()) return compile(nvrtc_, unit);
+  if (unit->built_in || child_.in_process()) return compile(nvrtc_, unit);
   Compiled compiled = compile_apart(nvrtc_, unit, child_);
   if ((compiled.confinement & kFullyConfined) != kFullyConfined && !warned_.exchange(true)) {
     log_.write(QUERN_LOG_WARN, "compile", "this kernel has no ",
@@ -98,16 +95,16 @@ KernelStore::Code KernelStore::compile_afresh(const CompileUnit &unit) {
   cache_.count("compiles");
   cache_.count("compile_ms", compiled.milliseconds);
   stats_.compile_ms += compiled.milliseconds;
-  log_.write(QUERN_LOG_INFO, "compile", unit.kernel, " ", unit.target.name(), " ", unit.types, " in ",
+  log_.write(QUERN_LOG_INFO, "compile", unit->kernel, " ", unit->target.name(), " ", unit->types, " in ",
              compiled.milliseconds, " ms");
   CacheEntry entry;
   entry.request = unit.request();
   entry.nvrtc = build();
-  entry.kernel = unit.kernel;
-  entry.digest = unit.digest;
-  entry.target = unit.target.name();
-  entry.types = unit.types;
-  entry.entry = unit.entry;
+  entry.kernel = unit->kernel;
+  entry.digest = unit->digest;
+  entry.target = unit->target.name();
+  entry.types = unit->types;
+  entry.entry = unit->entry;
   entry.created = std::time(nullptr);
   entry.compile_ms = compiled.milliseconds;
   entry.registers = compiled.resources.registers;
@@ -118,7 +115,7 @@ KernelStore::Code KernelStore::compile_afresh(const CompileUnit &unit) {
 }
 
 KernelStore::Code KernelStore::get(const CompileUnit &unit) {
-  const std::string request = unit.request();
+  const std::string &request = unit.request();
   // One thread of this process works on a request; the others wait and then find it on disk or, without a cache,
   // compile one after the other.
   Flights &flights = flights_.get();
@@ -136,7 +133,9 @@ KernelStore::Code KernelStore::get(const CompileUnit &unit) {
     }
   } landing{flights, request};
 
-  if (auto found = find(unit, request)) return std::move(*found);
+  if (auto found = find(unit)) return std::move(*found);
+  const std::string problem = cache_.seal_problem(request);
+  if (!problem.empty()) log_.write(QUERN_LOG_WARN, "cache", unit->kernel, ": ", problem);
   {
     const std::lock_guard lock(flights.mutex);
     flights.failed.throw_if_known(request);
@@ -144,7 +143,7 @@ KernelStore::Code KernelStore::get(const CompileUnit &unit) {
   require_compiler(unit);
   const std::optional<FileLock> lock = cache_.lock(request, kLockPatience);
   if (lock) {
-    if (auto found = find(unit, request)) return std::move(*found);  // another process was faster
+    if (auto found = find(unit)) return std::move(*found);  // another process was faster
   }
   cache_.count("misses");
   Code code;
@@ -159,7 +158,7 @@ KernelStore::Code KernelStore::get(const CompileUnit &unit) {
   if (code.kept) {
     ++stats_.writes;
   } else if (cache_.mode() == CacheMode::kReadWrite) {
-    log_.write(QUERN_LOG_WARN, "cache", "cannot keep ", unit.kernel, ": ", code.problem);
+    log_.write(QUERN_LOG_WARN, "cache", "cannot keep ", unit->kernel, ": ", code.problem);
   }
   return code;
 }

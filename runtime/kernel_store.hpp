@@ -9,7 +9,7 @@
 #include <set>
 #include <string>
 
-#include "registry/cache.hpp"
+#include "registry/cache/cache.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/compile_unit.hpp"
 #include "runtime/compiler.hpp"
@@ -37,8 +37,12 @@ class KernelStore {
     std::string problem;   // why it could not be kept
   };
 
-  // Throws QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_BAD_MANIFEST, QUERN_UNSUPPORTED
-  // where this NVRTC does not know the target, or QUERN_LIMIT_EXCEEDED: then again without a try for a minute.
+  // From disk only, as the NVRTC at hand compiled it; as any did where there is none or nothing may be compiled.
+  std::optional<Code> find(const CompileUnit &unit);
+
+  // Found or made. Throws QUERN_NVRTC_UNAVAILABLE, QUERN_JIT_FORBIDDEN, QUERN_COMPILE_FAILED, QUERN_BAD_MANIFEST,
+  // QUERN_UNSUPPORTED where this NVRTC does not know the target, or QUERN_LIMIT_EXCEEDED: then again without a try for
+  // a minute.
   Code get(const CompileUnit &unit);
 
   // What a process that may not compile would find; else QUERN_JIT_FORBIDDEN.
@@ -52,7 +56,6 @@ class KernelStore {
   std::string build();  // of NVRTC; opens it only where it is not remembered
 
  private:
-  std::optional<Code> find(const CompileUnit &unit, const std::string &request);
   void require_compiler(const CompileUnit &unit);
   [[noreturn]] void fail_forbidden(const CompileUnit &unit) const;
   Compiled compile_where_it_belongs(const CompileUnit &unit);

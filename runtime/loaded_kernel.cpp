@@ -96,9 +96,9 @@ LoadedKernel::LoadedKernel(std::shared_ptr<Device> device, const std::string &na
   if (auto reason = refuse_capability(*variant, wanted.capability)) fail(QUERN_UNSUPPORTED, name_, ": ", *reason);
   const auto values = read_options(options, *package->manifest.operation, *variant);
   const auto unit_for = [&](const Target &chosen) { return make_compile_unit(*package, *variant, chosen, values); };
-  const auto [code, chosen] = obtain_code(*device_, *variant, wanted, unit_for);
-  module_ = load_unit(*device_, *variant, chosen, unit_for, &code).module;
-  target_ = chosen.name();
+  const auto [unit, code] = obtain_code(*device_, *variant, unit_for(wanted), unit_for);
+  module_ = load_unit(*device_, *variant, unit, unit_for, &code).module;
+  target_ = unit->target.name();
   parameter_bytes_ = parameter_sizes(code.entry.code, entry_).value_or(std::vector<size_t>{});
   registers_ = code.entry.registers;
   spill_bytes_ = code.entry.spill_bytes;

@@ -9,37 +9,38 @@ namespace {
 
 // A GPU newer than this NVRTC runs older PTX, unless the kernel is made for exact architectures.
 template <typename Make>
-auto or_older_ptx(Device &device, const Variant &variant, const Target &target, const Make &make) {
+auto or_older_ptx(Device &device, const Variant &variant, const CompileUnit &unit, const UnitFor &unit_for,
+                  const Make &make) {
+  const Target &target = unit->target;
   try {
-    return make(target);
+    return make(unit);
   } catch (const Error &error) {
     const bool can_use_ptx = error.status() == QUERN_UNSUPPORTED && variant.archs.empty() && !target.ptx &&
                              device.kind() != QUERN_DEVICE_TARGET;
     const int capability = can_use_ptx ? newest_ptx_capability(device.hub().store().nvrtc(), target.capability) : 0;
     if (capability < variant.least_capability) throw;
-    return make(Target{capability, false, true});
+    return make(unit_for(Target{capability, false, true}));
   }
 }
 
 }  // namespace
 
-LoadedUnit load_unit(Device &device, const Variant &variant, const Target &target,
-                     const std::function<CompileUnit(const Target &)> &unit_for, const KernelStore::Code *code) {
+LoadedUnit load_unit(Device &device, const Variant &variant, const CompileUnit &unit, const UnitFor &unit_for,
+                     const KernelStore::Code *code) {
   Hub &hub = device.hub();
   if (device.kind() == QUERN_DEVICE_TARGET) {
-    if (code == nullptr) hub.store().get(unit_for(target));
-    return {nullptr, target};
+    if (code == nullptr) hub.store().get(unit);
+    return {nullptr, unit->target};
   }
   const CurrentContext context(device);
-  return or_older_ptx(device, variant, target, [&](const Target &chosen) {
-    return LoadedUnit{hub.module(unit_for(chosen), chosen == target ? code : nullptr), chosen};
+  return or_older_ptx(device, variant, unit, unit_for, [&](const CompileUnit &chosen) {
+    return LoadedUnit{hub.module(chosen, &chosen == &unit ? code : nullptr), chosen->target};
   });
 }
 
-UnitCode obtain_code(Device &device, const Variant &variant, const Target &target,
-                     const std::function<CompileUnit(const Target &)> &unit_for) {
-  return or_older_ptx(device, variant, target, [&](const Target &chosen) {
-    return UnitCode{device.hub().store().get(unit_for(chosen)), chosen};
+UnitCode obtain_code(Device &device, const Variant &variant, const CompileUnit &unit, const UnitFor &unit_for) {
+  return or_older_ptx(device, variant, unit, unit_for, [&](const CompileUnit &chosen) {
+    return UnitCode{chosen, device.hub().store().get(chosen)};
   });
 }
 

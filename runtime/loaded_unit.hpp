@@ -12,18 +12,20 @@ struct LoadedUnit {
   Target target;                         // what it was compiled for: on a GPU newer than NVRTC older PTX
 };
 
-// `unit_for` makes the unit for a target; `code` is the unit's for `target`, if it is at hand.
-LoadedUnit load_unit(Device &device, const Variant &variant, const Target &target,
-                     const std::function<CompileUnit(const Target &)> &unit_for, const KernelStore::Code *code);
+// Makes the variant's unit for another target.
+using UnitFor = std::function<CompileUnit(const Target &)>;
+
+// `code` is the unit's, if it is at hand.
+LoadedUnit load_unit(Device &device, const Variant &variant, const CompileUnit &unit, const UnitFor &unit_for,
+                     const KernelStore::Code *code);
 
 // The unit's code, for kernels whose facts are wanted too; then to be given to load_unit(), so that nothing is compiled
 // or read twice.
 struct UnitCode {
+  CompileUnit unit;
   KernelStore::Code code;
-  Target target;
 };
-UnitCode obtain_code(Device &device, const Variant &variant, const Target &target,
-                     const std::function<CompileUnit(const Target &)> &unit_for);
+UnitCode obtain_code(Device &device, const Variant &variant, const CompileUnit &unit, const UnitFor &unit_for);
 
 // The target that a descriptor names, checked against the device; its own for "".
 Target choose_target(const Device &device, const std::string &asked);

@@ -22,7 +22,7 @@ Module::Module(std::span<const uint8_t> code, const std::string &entry, size_t b
   char log[2048] = "";
   int option_names[] = {cu::kJitErrorLogBuffer, cu::kJitErrorLogBufferSizeBytes};
   void *option_values[] = {log, reinterpret_cast<void *>(sizeof log)};
-  std::string terminated(code.begin(), code.end());  // PTX must end in a zero byte
+  const std::string terminated(reinterpret_cast<const char *>(code.data()), code.size());  // PTX ends in a zero byte
   const cu::Result result =
       api.library_load(&library_, terminated.c_str(), option_names, option_values, 2, nullptr, nullptr, 0);
   if (result != cu::kSuccess) {

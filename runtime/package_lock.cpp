@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "registry/operator_file.hpp"
+#include "registry/trust/operator_file.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/file.hpp"
 #include "runtime/base/sha256.hpp"

@@ -31,9 +31,9 @@ std::vector<Target> native_targets() {
 
 UnitReport make_report(const CompileUnit &unit, const std::function<KernelStore::Code(const CompileUnit &)> &make) {
   UnitReport report;
-  report.kernel = unit.kernel;
-  report.target = unit.target.name();
-  report.types = unit.types;
+  report.kernel = unit->kernel;
+  report.target = unit->target.name();
+  report.types = unit->types;
   try {
     const KernelStore::Code code = make(unit);
     report.message = code.warnings;

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "registry/measurement.hpp"
+#include "registry/package/measurement.hpp"
 #include "runtime/hub.hpp"
 
 namespace quern {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "registry/cache_entry.hpp"
+#include "registry/cache/cache_entry.hpp"
 
 // An entry whose request is `digit` 64 times over.
 inline quern::CacheEntry make_entry(char digit, const std::string &nvrtc = "13.0.88-1", size_t code_bytes = 1000) {

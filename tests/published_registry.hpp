@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "package_builder.hpp"
-#include "registry/pack.hpp"
-#include "registry/publish.hpp"
-#include "registry/resolver.hpp"
+#include "registry/fetch/resolver.hpp"
+#include "registry/publish/pack.hpp"
+#include "registry/publish/publish.hpp"
 #include "simulated_registry.hpp"
 
 namespace quern {

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "registry/metadata_format.hpp"
-#include "registry/package_source.hpp"
-#include "registry/release.hpp"
-#include "registry/utc_time.hpp"
+#include "registry/fetch/package_source.hpp"
+#include "registry/format/utc_time.hpp"
+#include "registry/trust/metadata_format.hpp"
+#include "registry/trust/release.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/sha256.hpp"
 

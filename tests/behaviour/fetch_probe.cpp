@@ -15,8 +15,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "registry/hugging_face_source.hpp"
-#include "registry/static_source.hpp"
+#include "registry/fetch/hugging_face_source.hpp"
+#include "registry/fetch/static_source.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/sha256.hpp"
 

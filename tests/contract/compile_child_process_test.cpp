@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "registry/cache.hpp"
+#include "registry/cache/cache.hpp"
 #include "runtime/base/sha256.hpp"
 #include "runtime/kernel_store.hpp"
 #include "temporary_directory.hpp"
@@ -129,7 +129,7 @@ TEST_F(CompileProcess, ADeadHostLeavesNoChild) {
 }
 
 CompileUnit unit_of(const std::string &source) {
-  CompileUnit unit;
+  UnitFields unit;
   unit.source = std::make_shared<UnitSource>(UnitSource{"kernel.cu", source, {}, hex(sha256(as_bytes(source)))});
   unit.target = parse_target("sm_80");
   unit.options = {"--gpu-architecture=sm_80"};
@@ -137,7 +137,7 @@ CompileUnit unit_of(const std::string &source) {
   unit.parameter_sizes = {8};
   unit.kernel = "you/test:one";
   unit.digest = std::string(64, 'd');
-  return unit;
+  return CompileUnit(std::move(unit));
 }
 
 TEST_F(CompileProcess, AProcessForkedFromACompileCompilesTheSame) {

@@ -5,7 +5,7 @@
 #include <elf.h>
 
 #include "nvrtc_required.hpp"
-#include "registry/package.hpp"
+#include "registry/package/package.hpp"
 #include "runtime/compiler.hpp"
 
 namespace quern {
@@ -61,7 +61,7 @@ class ConversionCostTest : public testing::Test {
     // The headers that a unit of the package gets.
     for (const auto &package : builtin_packages()) {
       if (package->manifest.id != "quern/mxfp4-gemm") continue;
-      CompileUnit unit;
+      UnitFields unit;
       unit.source = std::make_shared<UnitSource>(
           UnitSource{"tile.cu", kSource, package->units.at("decode_sm90a.cu")->headers, ""});
       unit.target = parse_target("sm_90a");
@@ -70,7 +70,7 @@ class ConversionCostTest : public testing::Test {
       unit.entry = "tile";
       unit.parameter_sizes = {8, 8, 4, 8};
       unit.kernel = "test:tile";
-      return count_instructions(compile(nvrtc_, unit).code);
+      return count_instructions(compile(nvrtc_, CompileUnit(unit)).code);
     }
     return 0;
   }

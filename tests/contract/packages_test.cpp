@@ -3,7 +3,7 @@
 #include <set>
 
 #include "nvrtc_required.hpp"
-#include "registry/package.hpp"
+#include "registry/package/package.hpp"
 #include "runtime/code_image.hpp"
 #include "runtime/compiler.hpp"
 #include "runtime/prefetch.hpp"
@@ -30,13 +30,13 @@ TEST_P(PackagesTest, CompileCleanly) {
   ASSERT_GE(units().size(), 7u);
   for (const CompileUnit &unit : units()) {
     const Compiled compiled = compile(nvrtc_, unit);
-    const std::string name = unit.kernel + " " + GetParam() + " " + unit.types;
-    std::printf("%-50s %-12s %-14s %5d ms %4d registers %6d bytes shared\n", unit.kernel.c_str(), GetParam().c_str(),
-                unit.types.c_str(), compiled.milliseconds, compiled.resources.registers,
+    const std::string name = unit->kernel + " " + GetParam() + " " + unit->types;
+    std::printf("%-50s %-12s %-14s %5d ms %4d registers %6d bytes shared\n", unit->kernel.c_str(), GetParam().c_str(),
+                unit->types.c_str(), compiled.milliseconds, compiled.resources.registers,
                 compiled.resources.shared_bytes);
     EXPECT_EQ(compiled.warnings, "") << name;
-    EXPECT_EQ(parameter_sizes(compiled.code, unit.entry), unit.parameter_sizes) << name;
-    if (unit.target.ptx) {
+    EXPECT_EQ(parameter_sizes(compiled.code, unit->entry), unit->parameter_sizes) << name;
+    if (unit->target.ptx) {
       EXPECT_EQ(compiled.resources.registers, -1) << name;
       continue;
     }
@@ -52,8 +52,8 @@ TEST_P(PackagesTest, CompileCleanly) {
 TEST_P(PackagesTest, CompileToTheSameBytes) {
   std::set<std::string> seen;
   for (const CompileUnit &unit : units()) {
-    if (!seen.insert(unit.source->digest).second) continue;
-    EXPECT_TRUE(compile(nvrtc_, unit).code == compile(nvrtc_, unit).code) << unit.kernel << " " << unit.types;
+    if (!seen.insert(unit->source->digest).second) continue;
+    EXPECT_TRUE(compile(nvrtc_, unit).code == compile(nvrtc_, unit).code) << unit->kernel << " " << unit->types;
   }
 }
 

@@ -49,7 +49,7 @@ class ResolvedPackageTest : public CompileChildTest {
     KernelStore store(cache_, nvrtc_, true, log, CompileChild(read_environment(), limits));
     const CompileUnit unit =
         make_compile_unit(*found.package, found.package->manifest.variants[0], parse_target("sm_80"), {});
-    EXPECT_FALSE(unit.built_in);
+    EXPECT_FALSE(unit->built_in);
     return store.get(unit).entry.code;
   }
   quern_status status_of_compiling(const std::string &digest, const CompileLimits &limits) {

@@ -4,8 +4,8 @@
 #include <thread>
 
 #include "nvrtc_required.hpp"
-#include "registry/package.hpp"
-#include "registry/sealing.hpp"
+#include "registry/cache/sealing.hpp"
+#include "registry/package/package.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/sha256.hpp"
 #include "temporary_directory.hpp"
@@ -27,7 +27,7 @@ struct Store {
 };
 
 CompileUnit unit_of(const std::string &source) {
-  CompileUnit unit;
+  UnitFields unit;
   unit.source = std::make_shared<UnitSource>(
       UnitSource{"kernel.cu", source, {{"seven.h", "#define SEVEN 7\n"}}, hex(sha256(as_bytes(source)))});
   unit.target = parse_target("sm_80");
@@ -36,7 +36,7 @@ CompileUnit unit_of(const std::string &source) {
   unit.parameter_sizes = {8};
   unit.kernel = "you/test:one";
   unit.digest = std::string(64, 'd');
-  return unit;
+  return CompileUnit(std::move(unit));
 }
 
 const CompileUnit kSound = unit_of("#include \"seven.h\"\nextern \"C\" __global__ void k(int *p) { *p = SEVEN; }\n");
@@ -129,22 +129,22 @@ TEST_F(StoreTest, AnEntryThatLiesIsNotKept) {
 }
 
 TEST_F(StoreTest, ATargetThatNvrtcDoesNotKnowIsUnsupported) {
-  CompileUnit unit = kSound;
+  UnitFields unit = *kSound;
   unit.target = parse_target("sm_999");
   Store store(directory_.path());
-  const Error error = error_of([&] { store.store.get(unit); });
+  const Error error = error_of([&] { store.store.get(CompileUnit(unit)); });
   EXPECT_EQ(error.status(), QUERN_UNSUPPORTED);
   EXPECT_SAYS(error, "cannot compile for sm_999a; install a newer one");
 }
 
 TEST_F(StoreTest, HeadersComeFromMemoryOnly) {
   write_text(directory_ / "host.h", "#define HOST 1\n");
-  CompileUnit unit = unit_of("#include \"host.h\"\nextern \"C\" __global__ void k(int *p) {}\n");
+  UnitFields unit = *unit_of("#include \"host.h\"\nextern \"C\" __global__ void k(int *p) {}\n");
   unit.options.push_back("--no-source-include");
   const fs::path before = fs::current_path();
   fs::current_path(directory_.path());
   Store store(directory_ / "cache");
-  EXPECT_EQ(error_of([&] { store.store.get(unit); }).status(), QUERN_COMPILE_FAILED);
+  EXPECT_EQ(error_of([&] { store.store.get(CompileUnit(unit)); }).status(), QUERN_COMPILE_FAILED);
   fs::current_path(before);
 }
 
@@ -158,7 +158,7 @@ TEST_F(StoreTest, CompilesThenHitsTheDisk) {
     EXPECT_EQ(made.warnings, "");
     EXPECT_GT(made.entry.registers, 0);
     EXPECT_EQ(made.entry.spill_bytes, 0);
-    EXPECT_EQ(made.entry.digest, kSound.digest);
+    EXPECT_EQ(made.entry.digest, kSound->digest);
     EXPECT_TRUE(first.store.get(kSound).from_cache);
     EXPECT_EQ(first.store.stats().compiles, 1);
     EXPECT_EQ(first.store.stats().writes, 1);

@@ -2,6 +2,7 @@
 // that an author got wrong.
 #include <quern/quern.h>
 
+#include <set>
 #include <vector>
 
 #include "nvrtc_required.hpp"
@@ -299,6 +300,19 @@ TEST_F(TargetDeviceTest, PlansOfAWarmCacheCompileNothing) {
   EXPECT_GT(stats().disk_hits, 0);
   open("sm_90a", QUERN_JIT_FORBID);
   EXPECT_EQ(try_plan(gemm_of(1)), QUERN_JIT_FORBIDDEN);
+}
+
+TEST_F(TargetDeviceTest, EachKernelOfAPlanIsReadOnce) {
+  open("sm_80");
+  plan(gemm_of(64));
+  open("sm_80");
+  std::set<std::string> kernels;
+  for (const Candidate &row : plan(gemm_of(64))) {
+    if (row.chosen) kernels.insert(row.kernel);
+  }
+  EXPECT_GT(kernels.size(), 1u);
+  EXPECT_EQ(stats().disk_hits, static_cast<int64_t>(kernels.size()));
+  EXPECT_EQ(stats().compiles, 0);
 }
 
 }  // namespace

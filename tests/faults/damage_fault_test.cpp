@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "faults/fault_process.hpp"
-#include "registry/blob_store.hpp"
+#include "registry/cache/blob_store.hpp"
 #include "runtime/base/sha256.hpp"
 
 namespace quern::faults {

@@ -7,7 +7,7 @@
 
 #include <sys/types.h>
 
-#include "registry/cache.hpp"
+#include "registry/cache/cache.hpp"
 #include "runtime/compile_unit.hpp"
 #include "temporary_directory.hpp"
 

@@ -5,7 +5,7 @@
 #include "cache_entries.hpp"
 #include "faults/recorded_disk.hpp"
 #include "faults/resolving.hpp"
-#include "registry/cache.hpp"
+#include "registry/cache/cache.hpp"
 #include "runtime/base/error.hpp"
 
 namespace quern::faults {

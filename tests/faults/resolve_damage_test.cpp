@@ -11,7 +11,7 @@
 
 #include "faults/resolving.hpp"
 #include "hostile_paths.hpp"
-#include "registry/blob_store.hpp"
+#include "registry/cache/blob_store.hpp"
 #include "runtime/base/error.hpp"
 
 namespace quern::faults {

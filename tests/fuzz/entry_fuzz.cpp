@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <vector>
 
-#include "registry/cache_entry.hpp"
+#include "registry/cache/cache_entry.hpp"
 #include "runtime/base/sha256.hpp"
 
 namespace {

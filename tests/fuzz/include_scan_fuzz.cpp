@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "registry/include_scan.hpp"
+#include "registry/package/include_scan.hpp"
 #include "runtime/base/error.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

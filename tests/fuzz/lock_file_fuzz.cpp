@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "registry/lock_file.hpp"
+#include "registry/trust/lock_file.hpp"
 #include "runtime/base/error.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "registry/manifest.hpp"
+#include "registry/package/manifest.hpp"
 #include "runtime/base/error.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "registry/metadata_format.hpp"
+#include "registry/trust/metadata_format.hpp"
 #include "runtime/base/error.hpp"
 
 namespace {

@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "registry/seal.hpp"
+#include "registry/cache/seal.hpp"
 #include "runtime/base/error.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

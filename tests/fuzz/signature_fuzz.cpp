@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "registry/signed_file.hpp"
+#include "registry/trust/signed_file.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   using namespace quern;

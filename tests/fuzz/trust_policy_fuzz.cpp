@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "registry/configuration.hpp"
-#include "registry/trust_policy.hpp"
+#include "registry/trust/configuration.hpp"
+#include "registry/trust/trust_policy.hpp"
 #include "runtime/base/error.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

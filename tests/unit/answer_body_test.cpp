@@ -1,4 +1,4 @@
-#include "registry/answer_body.hpp"
+#include "registry/fetch/answer_body.hpp"
 
 #include <gtest/gtest.h>
 

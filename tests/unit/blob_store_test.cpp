@@ -1,4 +1,4 @@
-#include "registry/blob_store.hpp"
+#include "registry/cache/blob_store.hpp"
 
 #include <sys/stat.h>
 #include <utime.h>

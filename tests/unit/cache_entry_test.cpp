@@ -1,4 +1,4 @@
-#include "registry/cache_entry.hpp"
+#include "registry/cache/cache_entry.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -53,7 +53,8 @@ std::string header_of(const Bytes &entry) {
 TEST(CacheEntry, EveryTruncationIsRefused) {
   const Bytes bytes = encode_entry(small_entry());
   for (size_t size = 0; size < bytes.size(); ++size) {
-    EXPECT_FALSE(decode_entry({bytes.data(), size})) << "cut to " << size << " of " << bytes.size();
+    EXPECT_FALSE(decode_entry(Bytes(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(size))))
+        << "cut to " << size << " of " << bytes.size();
   }
   Bytes longer = bytes;
   longer.push_back(0);

@@ -1,4 +1,4 @@
-#include "registry/cache_index.hpp"
+#include "registry/cache/cache_index.hpp"
 
 #include <thread>
 #include <vector>

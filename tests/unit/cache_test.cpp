@@ -1,4 +1,4 @@
-#include "registry/cache.hpp"
+#include "registry/cache/cache.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "registry/catalog.hpp"
+#include "registry/package/catalog.hpp"
 
 #include <algorithm>
 
@@ -44,8 +44,8 @@ TEST_F(CatalogTest, WhatWasResolvedComesAfterDirectoriesAndBeforeTheBuiltIn) {
   };
   const Catalog first((directory_ / "local").string());
   const Catalog waiting = first.without({"quern.lock: acme/gemm@1", "not in the cache", "acme/gemm"});
-  const Catalog next = waiting.with({resolved("a", "acme/gemm"), resolved("b", "quern/mxfp4-gemm"),
-                                     resolved("c", "you/local")});
+  const Catalog next =
+      waiting.with({resolved("a", "acme/gemm"), resolved("b", "quern/mxfp4-gemm"), resolved("c", "you/local")});
   EXPECT_EQ(find(first, "acme/gemm"), nullptr);  // who holds the old one sees nothing of it
   EXPECT_EQ(reason_for(waiting, "quern.lock: acme/gemm@1"), "not in the cache");
   EXPECT_EQ(reason_for(next, "quern.lock: acme/gemm@1"), "(not refused)");

@@ -122,7 +122,7 @@ class CompiledCodeImageTest : public testing::Test {
   void SetUp() override { require_nvrtc(nvrtc_.missing()); }
   // `k`, compiled with these parameters, of which compile() itself checks the sizes.
   Bytes compiled(const std::string &parameters, const Sizes &sizes, const std::string &target) {
-    CompileUnit unit;
+    UnitFields unit;
     unit.source = std::make_shared<UnitSource>(UnitSource{"k.cu",
                                                           "struct Block { long long words[12]; };\n"
                                                           "struct alignas(64) Map { long long words[16]; };\n"
@@ -136,7 +136,7 @@ class CompiledCodeImageTest : public testing::Test {
     unit.entry = "k";
     unit.parameter_sizes = sizes;
     unit.kernel = "test:k";
-    return compile(nvrtc_, unit).code;
+    return compile(nvrtc_, CompileUnit(unit)).code;
   }
   Nvrtc nvrtc_{"", read_environment()};
 };

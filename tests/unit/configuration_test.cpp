@@ -1,4 +1,4 @@
-#include "registry/configuration.hpp"
+#include "registry/trust/configuration.hpp"
 
 #include <sys/stat.h>
 

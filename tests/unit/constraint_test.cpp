@@ -1,4 +1,4 @@
-#include "registry/constraint.hpp"
+#include "registry/package/constraint.hpp"
 
 #include <gtest/gtest.h>
 

@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "cache_entries.hpp"
-#include "registry/cache.hpp"
-#include "registry/index_place.hpp"
+#include "registry/cache/cache.hpp"
+#include "registry/cache/index_place.hpp"
 #include "runtime/base/error.hpp"
 #include "temporary_directory.hpp"
 

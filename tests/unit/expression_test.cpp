@@ -1,4 +1,4 @@
-#include "registry/expression.hpp"
+#include "registry/package/expression.hpp"
 
 #include <array>
 

@@ -1,11 +1,11 @@
-#include "registry/hugging_face_cache.hpp"
+#include "registry/fetch/hugging_face_cache.hpp"
 
 #include <gtest/gtest.h>
 
 #include "package_builder.hpp"
-#include "registry/hugging_face_source.hpp"
-#include "registry/pack.hpp"
-#include "registry/resolver.hpp"
+#include "registry/fetch/hugging_face_source.hpp"
+#include "registry/fetch/resolver.hpp"
+#include "registry/publish/pack.hpp"
 #include "runtime/base/sha256.hpp"
 #include "simulated_registry.hpp"
 

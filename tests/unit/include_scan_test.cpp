@@ -1,4 +1,4 @@
-#include "registry/include_scan.hpp"
+#include "registry/package/include_scan.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "registry/lock_file.hpp"
+#include "registry/trust/lock_file.hpp"
 
 #include <gtest/gtest.h>
 

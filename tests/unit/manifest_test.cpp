@@ -1,11 +1,11 @@
-#include "registry/manifest.hpp"
+#include "registry/package/manifest.hpp"
 
 #include <functional>
 
 #include <gtest/gtest.h>
 
 #include "package_builder.hpp"
-#include "registry/builtin_files.hpp"
+#include "registry/package/builtin_files.hpp"
 #include "runtime/base/error.hpp"
 
 namespace quern {

@@ -1,4 +1,4 @@
-#include "registry/metadata_format.hpp"
+#include "registry/trust/metadata_format.hpp"
 
 #include <gtest/gtest.h>
 

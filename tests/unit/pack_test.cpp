@@ -1,9 +1,9 @@
-#include "registry/pack.hpp"
+#include "registry/publish/pack.hpp"
 
 #include <gtest/gtest.h>
 
 #include "package_builder.hpp"
-#include "registry/published_package.hpp"
+#include "registry/package/published_package.hpp"
 #include "simulated_registry.hpp"
 
 namespace quern {

@@ -1,4 +1,4 @@
-#include "registry/package_path.hpp"
+#include "registry/format/package_path.hpp"
 
 #include <string>
 #include <utility>
@@ -8,7 +8,7 @@
 
 #include "hostile_paths.hpp"
 #include "package_builder.hpp"
-#include "registry/package.hpp"
+#include "registry/package/package.hpp"
 #include "runtime/base/error.hpp"
 
 namespace quern {

@@ -1,4 +1,4 @@
-#include "registry/package.hpp"
+#include "registry/package/package.hpp"
 
 #include <set>
 

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "cache_entries.hpp"
-#include "registry/cache.hpp"
+#include "registry/cache/cache.hpp"
 #include "runtime/base/error.hpp"
 #include "temporary_directory.hpp"
 

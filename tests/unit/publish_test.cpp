@@ -1,4 +1,4 @@
-#include "registry/publish.hpp"
+#include "registry/publish/publish.hpp"
 
 #include <csignal>
 
@@ -8,8 +8,8 @@
 #include <gtest/gtest.h>
 
 #include "package_builder.hpp"
-#include "registry/published_package.hpp"
-#include "registry/registry_metadata.hpp"
+#include "registry/fetch/registry_metadata.hpp"
+#include "registry/package/published_package.hpp"
 #include "simulated_registry.hpp"
 
 namespace quern {

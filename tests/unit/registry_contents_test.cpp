@@ -1,9 +1,9 @@
-#include "registry/registry_contents.hpp"
+#include "registry/publish/registry_contents.hpp"
 
 #include <gtest/gtest.h>
 
 #include "package_builder.hpp"
-#include "registry/publish.hpp"
+#include "registry/publish/publish.hpp"
 #include "simulated_registry.hpp"
 
 namespace quern {

@@ -1,5 +1,5 @@
 // Attacks on a registry's metadata, each under its name in the literature of The Update Framework.
-#include "registry/registry_metadata.hpp"
+#include "registry/fetch/registry_metadata.hpp"
 
 #include <sys/wait.h>
 #include <unistd.h>

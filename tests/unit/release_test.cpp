@@ -1,4 +1,4 @@
-#include "registry/release.hpp"
+#include "registry/trust/release.hpp"
 
 #include <gtest/gtest.h>
 

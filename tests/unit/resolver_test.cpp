@@ -1,10 +1,10 @@
-#include "registry/resolver.hpp"
+#include "registry/fetch/resolver.hpp"
 
 #include <gtest/gtest.h>
 
 #include "package_builder.hpp"
-#include "registry/pack.hpp"
-#include "registry/publish.hpp"
+#include "registry/publish/pack.hpp"
+#include "registry/publish/publish.hpp"
 #include "runtime/base/sha256.hpp"
 #include "simulated_registry.hpp"
 

@@ -1,8 +1,8 @@
-#include "registry/retry.hpp"
+#include "registry/fetch/retry.hpp"
 
 #include <gtest/gtest.h>
 
-#include "registry/server_health.hpp"
+#include "registry/fetch/server_health.hpp"
 
 namespace quern {
 namespace {

@@ -1,4 +1,4 @@
-#include "registry/seal.hpp"
+#include "registry/cache/seal.hpp"
 
 #include <functional>
 #include <thread>
@@ -7,10 +7,10 @@
 
 #include "cache_entries.hpp"
 #include "package_builder.hpp"
-#include "registry/blob_store.hpp"
-#include "registry/pack.hpp"
-#include "registry/sealing.hpp"
-#include "registry/signed_file.hpp"
+#include "registry/cache/blob_store.hpp"
+#include "registry/cache/sealing.hpp"
+#include "registry/publish/pack.hpp"
+#include "registry/trust/signed_file.hpp"
 #include "simulated_registry.hpp"
 
 namespace quern {
@@ -233,8 +233,7 @@ TEST_F(SealedCacheTest, WhatIsSealedIsUsedAndNothingIsWritten) {
     EXPECT_EQ(cache.load(first_.request, "")->code, first_.code);
     EXPECT_EQ(cache.load(second_.request, "")->nvrtc, second_.nvrtc);
     EXPECT_FALSE(cache.load(first_.request, second_.nvrtc));
-    EXPECT_TRUE(cache.holds(first_.request));
-    EXPECT_FALSE(cache.holds(kC));
+    EXPECT_FALSE(cache.load(kC, ""));
     EXPECT_TRUE(cache.seals_manifest(manifest_));
     EXPECT_FALSE(cache.seals_manifest(source_));
     BlobStore store(cache);
@@ -316,7 +315,6 @@ TEST_F(SealedCacheTest, AnEntryThatIsSoundButAnotherIsAMiss) {
 TEST_F(SealedCacheTest, AMissingEntryIsAMiss) {
   fs::remove(bundle() / path_in(first_));
   expect_miss(first_, "the seal names it and it is missing");
-  EXPECT_FALSE(Cache(settings()).holds(first_.request));
   EXPECT_EQ(verify(), std::vector<std::string>{path_in(first_) + ": the seal names it and it is missing"});
   fs::create_symlink(bundle() / path_in(second_), bundle() / path_in(first_));
   expect_miss(first_, "it cannot be read");
@@ -330,7 +328,6 @@ TEST_F(SealedCacheTest, AnExtraEntryIsAMiss) {
     ASSERT_TRUE(cache.publish(extra, problem) && cache.publish(newer, problem)) << problem;
   }
   expect_miss(extra, "the seal does not name it");
-  EXPECT_FALSE(Cache(settings()).holds(extra.request));
   // One that claims to be of a newer build does not hide the one that is sealed.
   EXPECT_EQ(Cache(settings()).load(first_.request, "")->nvrtc, first_.nvrtc);
   EXPECT_EQ(verify(), (std::vector<std::string>{path_in(newer) + ": the seal does not name it",
@@ -386,7 +383,6 @@ TEST_F(SealedCacheTest, ASealOfAnotherDeploymentIsRefusedOrNamesNothingHere) {
   EXPECT_EQ(refused.mode(), CacheMode::kOff);
   EXPECT_NE(refused.state().find("seal.json is not signed by any of the 2 keys"), std::string::npos) << refused.state();
   EXPECT_FALSE(refused.load(first_.request, first_.nvrtc));
-  EXPECT_FALSE(refused.holds(first_.request));
   EXPECT_TRUE(refused.layers().empty());
   // Signed for something else by the right one.
   const std::string document = read("seal.json");

@@ -1,10 +1,10 @@
-#include "registry/signature.hpp"
+#include "registry/trust/signature.hpp"
 
 #include <sys/stat.h>
 
 #include <gtest/gtest.h>
 
-#include "registry/signed_file.hpp"
+#include "registry/trust/signed_file.hpp"
 #include "simulated_registry.hpp"
 #include "temporary_directory.hpp"
 

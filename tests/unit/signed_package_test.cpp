@@ -1,9 +1,9 @@
-#include "registry/signed_package.hpp"
+#include "registry/publish/signed_package.hpp"
 
 #include <gtest/gtest.h>
 
 #include "package_builder.hpp"
-#include "registry/signed_file.hpp"
+#include "registry/trust/signed_file.hpp"
 #include "simulated_registry.hpp"
 
 namespace quern {

@@ -1,4 +1,4 @@
-#include "registry/target.hpp"
+#include "registry/package/target.hpp"
 
 #include <algorithm>
 

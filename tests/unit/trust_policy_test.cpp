@@ -1,4 +1,4 @@
-#include "registry/trust_policy.hpp"
+#include "registry/trust/trust_policy.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "registry/url.hpp"
+#include "registry/fetch/url.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "registry/utc_time.hpp"
+#include "registry/format/utc_time.hpp"
 
 #include <gtest/gtest.h>
 

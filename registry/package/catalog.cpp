@@ -1,0 +1,108 @@
+#include "registry/package/catalog.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/base/error.hpp"
+#include "runtime/base/split.hpp"
+
+namespace quern {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Whoever can write a package can run code in every process that loads it.
+void check_owner(const fs::path &path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) fail(QUERN_NOT_FOUND, path.string(), " does not exist; name a directory");
+  if (!S_ISDIR(status.st_mode)) fail(QUERN_NOT_FOUND, path.string(), " is not a directory; name one");
+  if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
+    fail(QUERN_BAD_MANIFEST, path.string(), " belongs to another user; use a copy of your own");
+  }
+  if ((status.st_mode & S_IWOTH) != 0)
+    fail(QUERN_BAD_MANIFEST, path.string(), " is writable by everybody; chmod o-w it");
+}
+
+}  // namespace
+
+Catalog::Catalog(const std::string &kernel_path) {
+  for (const std::string &directory : split(kernel_path, ':')) {
+    if (!directory.empty()) add_directory(directory);
+  }
+  for (const auto &package : builtin_packages()) add(package);
+}
+
+Catalog Catalog::with(const std::vector<std::shared_ptr<const Package>> &resolved) const {
+  Catalog next = *this;
+  for (const auto &package : resolved) next.replace(package);
+  return next;
+}
+
+Catalog Catalog::without(RefusedPackage refused) const {
+  Catalog next = *this;
+  next.refused_.push_back(std::move(refused));
+  return next;
+}
+
+void Catalog::add_directory(const fs::path &directory) {
+  std::vector<fs::path> candidates;
+  try {
+    check_owner(directory);
+    if (fs::exists(directory / "kernel.json")) {
+      candidates.push_back(directory);
+    } else {
+      for (const fs::directory_entry &entry : fs::directory_iterator(directory)) {
+        if (entry.is_directory() && fs::exists(entry.path() / "kernel.json")) candidates.push_back(entry.path());
+      }
+      std::sort(candidates.begin(), candidates.end());
+    }
+  } catch (const std::exception &error) {
+    refused_.push_back({directory.string(), error.what()});
+    return;
+  }
+  for (const fs::path &candidate : candidates) {
+    try {
+      check_owner(candidate);
+      add(load_package(candidate));
+    } catch (const std::bad_alloc &) {
+      throw;
+    } catch (const std::exception &error) {
+      refused_.push_back({candidate.string(), error.what()});
+    }
+  }
+}
+
+void Catalog::add(std::shared_ptr<const Package> package) {
+  for (const auto &known : packages_) {
+    if (known->manifest.id == package->manifest.id) {
+      refused_.push_back({package->origin, text(package->manifest.id, " is replaced by the one in ", known->origin)});
+      return;
+    }
+  }
+  packages_.push_back(std::move(package));
+}
+
+void Catalog::replace(std::shared_ptr<const Package> package) {
+  std::erase_if(refused_, [&](const RefusedPackage &refused) { return refused.awaited == package->manifest.id; });
+  const auto known = std::find_if(packages_.begin(), packages_.end(),
+                                  [&](const auto &other) { return other->manifest.id == package->manifest.id; });
+  if (known != packages_.end()) {
+    if ((*known)->trust == Trust::kLocal) {
+      refused_.push_back(
+          {package->origin, text(package->manifest.id, " is replaced by the one in ", (*known)->origin)});
+      return;
+    }
+    if ((*known)->trust == Trust::kBuiltIn) {
+      refused_.push_back({(*known)->origin, text(package->manifest.id, " is replaced by that of ", package->origin)});
+    }
+    packages_.erase(known);
+  }
+  const auto first_built_in = std::find_if(packages_.begin(), packages_.end(),
+                                           [](const auto &other) { return other->trust == Trust::kBuiltIn; });
+  packages_.insert(first_built_in, std::move(package));
+}
+
+}  // namespace quern
