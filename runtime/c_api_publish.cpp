@@ -7,6 +7,7 @@
 #include "registry/publish/publish.hpp"
 #include "registry/publish/registry_contents.hpp"
 #include "registry/publish/signed_package.hpp"
+#include "runtime/base/split.hpp"
 #include "runtime/c_border.hpp"
 
 using namespace quern;
@@ -21,23 +22,15 @@ std::filesystem::path need_path(const char *path, const char *name) {
   return path;
 }
 
-std::vector<std::string> split(const char *list) {
-  std::vector<std::string> items;
-  const std::string text = list == nullptr ? "" : list;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(':', begin), text.size());
-    if (end > begin) items.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return items;
-}
+// NULL is none.
+std::vector<std::string> split_list(const char *list) { return split_given(list == nullptr ? "" : list, ':'); }
 
 std::string join(std::string list, const std::string &item) { return list.empty() ? item : list + ":" + item; }
 
 // Each key once, however often it is given.
 std::vector<SecretKey> load_keys(const char *list) {
   std::vector<SecretKey> keys;
-  for (const std::string &path : split(list)) {
+  for (const std::string &path : split_list(list)) {
     SecretKey key = SecretKey::load(path);
     const PublicKey own = key.public_key();
     const bool is_there =
@@ -49,7 +42,7 @@ std::vector<SecretKey> load_keys(const char *list) {
 
 std::vector<PublicKey> parse_keys(const char *list, const char *name) {
   std::vector<PublicKey> keys;
-  for (const std::string &item : split(list)) {
+  for (const std::string &item : split_list(list)) {
     const auto key = PublicKey::parse(item);
     if (!key) {
       fail(QUERN_INVALID_ARGUMENT, name, " has \"", plain_text(item),

@@ -68,9 +68,7 @@ int parse_threads(const std::string &variable) {
 
 std::vector<std::filesystem::path> split_paths(const std::string &list) {
   std::vector<std::filesystem::path> paths;
-  for (const std::string &item : split(list, ':')) {
-    if (!item.empty()) paths.emplace_back(item);
-  }
+  for (const std::string &item : split_given(list, ':')) paths.emplace_back(item);
   return paths;
 }
 

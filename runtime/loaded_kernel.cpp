@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/base/error.hpp"
+#include "runtime/base/split.hpp"
 #include "runtime/code_image.hpp"
 #include "runtime/launch_attributes.hpp"
 
@@ -42,9 +43,7 @@ std::array<int64_t, kMaxFields> read_options(const std::string &options, const O
                                              const Variant &variant) {
   std::array<int64_t, kMaxFields> values{};
   std::vector<bool> given(operation.fields.size());
-  for (size_t begin = 0; begin < options.size();) {
-    const size_t end = std::min(options.find(',', begin), options.size());
-    const std::string item = options.substr(begin, end - begin);
+  for (const std::string &item : options.empty() ? std::vector<std::string>() : split(options, ',')) {
     const size_t equals = std::min(item.find('='), item.size());
     const int index = operation.find(item.substr(0, equals));
     const bool wanted = index >= 0 && std::find(variant.specialize.begin(), variant.specialize.end(),
@@ -61,7 +60,6 @@ std::array<int64_t, kMaxFields> read_options(const std::string &options, const O
     }
     values[field] = value->value;
     given[field] = true;
-    begin = end + 1;
   }
   for (const size_t field : variant.specialize) {
     if (!given[field]) {

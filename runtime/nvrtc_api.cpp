@@ -7,20 +7,13 @@
 
 #include "runtime/base/directory.hpp"
 #include "runtime/base/error.hpp"
+#include "runtime/base/split.hpp"
 #include "runtime/shared_library.hpp"
 
 namespace quern {
 namespace {
 
 constexpr const char *kNames[] = {"libnvrtc.so.13", "libnvrtc.so.12"};
-
-void split(const std::string &list, std::vector<std::string> &out) {
-  for (size_t begin = 0; begin < list.size();) {
-    const size_t end = std::min(list.find(':', begin), list.size());
-    if (end > begin) out.push_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-}
 
 // NVRTC opens its builtins by name alone, which fails unless the loader knows the directory. Opened from beside it
 // first, they are found as loaded already.
@@ -38,8 +31,8 @@ void open_builtins_beside(const std::string &path) {
 }  // namespace
 
 Nvrtc::Nvrtc(std::string path, const Environment &environment)
-    : chosen_(path.empty() ? environment.nvrtc_path : std::move(path)) {
-  split(environment.library_path, directories_);
+    : chosen_(path.empty() ? environment.nvrtc_path : std::move(path)),
+      directories_(split_given(environment.library_path, ':')) {
   for (const std::string &home : {environment.cuda_home, environment.cuda_path, std::string("/usr/local/cuda")}) {
     if (!home.empty()) directories_.push_back(home + "/lib64");
   }

@@ -29,9 +29,7 @@ void check_owner(const fs::path &path) {
 }  // namespace
 
 Catalog::Catalog(const std::string &kernel_path) {
-  for (const std::string &directory : split(kernel_path, ':')) {
-    if (!directory.empty()) add_directory(directory);
-  }
+  for (const std::string &directory : split_given(kernel_path, ':')) add_directory(directory);
   for (const auto &package : builtin_packages()) add(package);
 }
 

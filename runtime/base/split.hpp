@@ -20,4 +20,11 @@ inline std::vector<std::string> split(std::string_view list, char separator) {
   return items;
 }
 
+// Those that are not empty.
+inline std::vector<std::string> split_given(std::string_view list, char separator) {
+  std::vector<std::string> items = split(list, separator);
+  std::erase(items, "");
+  return items;
+}
+
 }  // namespace quern
