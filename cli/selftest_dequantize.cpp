@@ -150,20 +150,7 @@ std::vector<Case> make_cases(const TestBench &bench, const Subject &subject) {
   for (const char *preset : kPresets) {
     for (const quern_dtype dtype : kDtypes) cases.push_back(every_pair(dtype, preset));
   }
-  for (const int64_t rows : subject.clip({1, 7, 33, 257})) {
-    for (const int64_t k : {32, 96, 2880}) {
-      for (const quern_dtype dtype : kDtypes) {
-        if (bench.quick && dtype != QUERN_DTYPE_BF16) continue;
-        cases.push_back(random_bytes(rows, k, dtype, false));
-        cases.push_back(random_bytes(rows, k, dtype, true));
-      }
-    }
-  }
-  constexpr int64_t kQuickElements = 1 << 20;
-  for (const TestShape &shape : subject.shapes) {
-    if (bench.quick && shape.size * shape.k > kQuickElements) continue;
-    cases.push_back(random_bytes(shape.size, shape.k, QUERN_DTYPE_BF16, false));
-  }
+  add_random_cases(bench, subject, {32, 96, 2880}, random_bytes, cases);
   return cases;
 }
 

@@ -160,20 +160,7 @@ std::vector<Case> make_cases(const TestBench &bench, const Subject &subject) {
   for (const quern_dtype dtype : {QUERN_DTYPE_BF16, QUERN_DTYPE_F16}) cases.push_back(every_value(dtype));
   cases.push_back(midpoints());
   for (const quern_dtype dtype : kDtypes) cases.push_back(corners(dtype));
-  for (const int64_t rows : subject.clip({1, 7, 33, 257})) {
-    for (const int64_t k : {32, 96, 2880, 4096}) {
-      for (const quern_dtype dtype : kDtypes) {
-        if (bench.quick && dtype != QUERN_DTYPE_BF16) continue;
-        cases.push_back(random_rows(rows, k, dtype, false));
-        cases.push_back(random_rows(rows, k, dtype, true));
-      }
-    }
-  }
-  constexpr int64_t kQuickElements = 1 << 20;
-  for (const TestShape &shape : subject.shapes) {
-    if (bench.quick && shape.size * shape.k > kQuickElements) continue;
-    cases.push_back(random_rows(shape.size, shape.k, QUERN_DTYPE_BF16, false));
-  }
+  add_random_cases(bench, subject, {32, 96, 2880, 4096}, random_rows, cases);
   return cases;
 }
 

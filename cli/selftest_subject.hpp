@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -109,6 +110,27 @@ Outcome run_cases(const TestBench &bench, const Subject &subject, const std::vec
   }
   if (outcome.cases == 0) outcome.refused = first_refusal;
   return outcome;
+}
+
+// Cases of rows of these lengths, of every type, dense and strided, and of the package's own shapes. `random` makes one
+// of rows, their length, a type and whether it is strided.
+template <typename Case, typename Random>
+void add_random_cases(const TestBench &bench, const Subject &subject, std::initializer_list<int64_t> lengths,
+                      const Random &random, std::vector<Case> &cases) {
+  for (const int64_t rows : subject.clip({1, 7, 33, 257})) {
+    for (const int64_t k : lengths) {
+      for (const quern_dtype dtype : {QUERN_DTYPE_BF16, QUERN_DTYPE_F16, QUERN_DTYPE_F32}) {
+        if (bench.quick && dtype != QUERN_DTYPE_BF16) continue;
+        cases.push_back(random(rows, k, dtype, false));
+        cases.push_back(random(rows, k, dtype, true));
+      }
+    }
+  }
+  constexpr int64_t kQuickElements = 1 << 20;
+  for (const TestShape &shape : subject.shapes) {
+    if (bench.quick && shape.size * shape.k > kQuickElements) continue;
+    cases.push_back(random(shape.size, shape.k, QUERN_DTYPE_BF16, false));
+  }
 }
 
 Outcome test_gemm(const TestBench &bench, const Subject &subject);

@@ -57,9 +57,12 @@ UnitReport make_report(const CompileUnit &unit, const std::function<KernelStore:
 
 std::vector<Target> parse_targets(const std::string &list) {
   if (list == "all") return known_targets();
-  if (list.empty() || list == "native") return native_targets();
   std::vector<Target> targets;
-  for (const std::string &item : split(list, ',')) targets.push_back(parse_target(item));
+  if (list.empty() || list == "native") {
+    targets = native_targets();  // of two GPUs alike twice the same
+  } else {
+    for (const std::string &item : split(list, ',')) targets.push_back(parse_target(item));
+  }
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
   return targets;

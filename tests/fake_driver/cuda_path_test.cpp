@@ -511,6 +511,22 @@ TEST_F(CudaPath, SameKernelIsLoadedOnceInAProcess) {
   quern_plan_close(second);
 }
 
+TEST_F(CudaPath, TwoGpusAlikeAreOneTargetToPrefetchFor) {
+  write_package("mine", "me/mine", 1000, kGood);
+  open();
+  quern_device_info second = QUERN_DEVICE_INFO_INIT;
+  quern_device *other = nullptr;
+  ASSERT_EQ(quern_device_open(hub_, "cuda:1", &other), QUERN_OK) << quern_last_error();
+  ASSERT_EQ(quern_device_get_info(other, &second), QUERN_OK);
+  ASSERT_STREQ(second.arch, "sm_90a");
+  quern_device_close(other);
+  quern_prefetch_options options = QUERN_PREFETCH_OPTIONS_INIT;
+  options.packages = "me/mine";
+  quern_prefetch_result result = QUERN_PREFETCH_RESULT_INIT;
+  ASSERT_EQ(quern_prefetch(hub_, &options, &result), QUERN_OK) << quern_last_error();
+  EXPECT_EQ(result.compiled + result.cached, 1);
+}
+
 TEST_F(CudaPath, PlansOfOneKernelTakeNoSharedMemoryFromEachOther) {
   write_package("mine", "me/mine", 1000, kGood, R"({"mul": ["n", 512]})");
   open();
