@@ -1,6 +1,7 @@
 #include "runtime/few_kernels.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -16,19 +17,21 @@ const KernelTime &fastest(const std::vector<KernelTime> &times) {
 
 // Set cover, greedily: the kernel that is good for most sizes left, the faster one of two that are for as many.
 std::vector<KernelTime> few_kernels(const std::vector<std::vector<KernelTime>> &sizes, double tolerance) {
+  struct Merit {
+    int sizes = 0;
+    double relative = 0;  // sum of its times, each over the fastest
+  };
   std::set<std::string> chosen;
-  std::vector<bool> served(sizes.size());
+  const auto is_chosen = [&](const KernelTime &time) { return chosen.count(time.kernel) != 0; };
   for (;;) {
-    struct Merit {
-      int sizes = 0;
-      double relative = 0;  // sum of its times, each over the fastest
-    };
     std::map<std::string, Merit> merits;
-    for (size_t i = 0; i < sizes.size(); ++i) {
-      if (served[i]) continue;
-      const double best = fastest(sizes[i]).microseconds;
-      for (const KernelTime &time : sizes[i]) {
-        if (time.microseconds > tolerance * best) continue;
+    for (const std::vector<KernelTime> &times : sizes) {
+      const double best = fastest(times).microseconds;
+      std::vector<KernelTime> good;
+      std::copy_if(times.begin(), times.end(), std::back_inserter(good),
+                   [&](const KernelTime &time) { return time.microseconds <= tolerance * best; });
+      if (std::any_of(good.begin(), good.end(), is_chosen)) continue;
+      for (const KernelTime &time : good) {
         Merit &merit = merits[time.kernel];
         ++merit.sizes;
         merit.relative += time.microseconds / best;
@@ -39,20 +42,11 @@ std::vector<KernelTime> few_kernels(const std::vector<std::vector<KernelTime>> &
       return a.second.sizes != b.second.sizes ? a.second.sizes < b.second.sizes : a.second.relative > b.second.relative;
     });
     chosen.insert(next->first);
-    for (size_t i = 0; i < sizes.size(); ++i) {
-      for (const KernelTime &time : sizes[i]) {
-        if (time.kernel == next->first && time.microseconds <= tolerance * fastest(sizes[i]).microseconds) {
-          served[i] = true;
-        }
-      }
-    }
   }
   std::vector<KernelTime> out;
   for (const std::vector<KernelTime> &times : sizes) {
     std::vector<KernelTime> of_chosen;
-    for (const KernelTime &time : times) {
-      if (chosen.count(time.kernel) != 0) of_chosen.push_back(time);
-    }
+    std::copy_if(times.begin(), times.end(), std::back_inserter(of_chosen), is_chosen);
     out.push_back(fastest(of_chosen));
   }
   return out;
