@@ -43,7 +43,9 @@ std::array<int64_t, kMaxFields> read_options(const std::string &options, const O
                                              const Variant &variant) {
   std::array<int64_t, kMaxFields> values{};
   std::vector<bool> given(operation.fields.size());
-  for (const std::string &item : options.empty() ? std::vector<std::string>() : split(options, ',')) {
+  std::vector<std::string> items = split(options, ',');
+  if (items.back().empty()) items.pop_back();  // of no options, or behind the last comma
+  for (const std::string &item : items) {
     const size_t equals = std::min(item.find('='), item.size());
     const int index = operation.find(item.substr(0, equals));
     const bool wanted = index >= 0 && std::find(variant.specialize.begin(), variant.specialize.end(),

@@ -6,8 +6,8 @@
 // next packed tile while one is multiplied.
 // Tile: TILE_ROWS x TILE_TOKENS a CTA.
 //   CLUSTER_K 1: the grid is persistent. 16-bit Y that needs no more than scale and bias goes to shared memory, from
-//   where three threads copy it out while the next tile is multiplied. TAIL_TOKENS: rows that
-//   whole waves leave over are taken in tiles of so few tokens that all CTAs have about one.
+//   where three threads copy it out while the next tile is multiplied. TAIL_TOKENS: rows that whole
+//   waves leave over are taken in tiles of so few tokens, if that is at most one for each CTA.
 //   FIXED_SLOTS: every tile begins at the ring's first slot, and the loop is unrolled over the ring.
 //   CLUSTER_K above 1, for few tiles: a cluster of that many CTAs shares a tile, each a part of K, and adds the parts
 //   through distributed shared memory in the order of the ranks.
