@@ -57,7 +57,7 @@ void save_tuning(const Hub &hub, const Problem &problem, const Measurement &meas
   if (hub.cache().mode() != CacheMode::kReadWrite) {
     fail(QUERN_NOT_FOUND, "tuning has no cache to be kept in: it is ", hub.cache().state(), "; set QUERN_CACHE_DIR");
   }
-  const std::string content = write_measurement(measurement, *problem.operation).dump(1) + "\n";
+  const std::string content = write_measurement(measurement, *problem.operation);
   hub.cache().writable()->publish(file_of(problem, measurement.device), as_bytes(content));
 }
 

@@ -32,9 +32,13 @@ std::optional<std::string> read_ref(const Cache &cache, const CacheLayer &layer,
 }
 
 void collect(const Json &json, std::vector<std::string> &digests) {
-  if (json.is_string() && is_hex_digest(json.get_ref<const std::string &>())) digests.push_back(json);
-  if (!json.is_structured()) return;
-  for (const Json &item : json) collect(item, digests);
+  if (const auto *text = std::get_if<std::string>(&json.value()); text != nullptr && is_hex_digest(*text)) {
+    digests.push_back(*text);
+  } else if (const auto *items = std::get_if<Json::Array>(&json.value())) {
+    for (const Json &item : *items) collect(item, digests);
+  } else if (const auto *members = std::get_if<Json::Object>(&json.value())) {
+    for (const JsonMember &member : *members) collect(member.value, digests);
+  }
 }
 
 bool cannot_write(const Cache &cache, std::string *problem) {

@@ -2,10 +2,11 @@
 
 #include <concepts>
 #include <cstring>
+#include <limits>
 #include <span>
-#include <utility>
 
-#include "registry/format/flat_json.hpp"
+#include "runtime/base/json.hpp"
+#include "runtime/base/json_writer.hpp"
 #include "runtime/base/sha256.hpp"
 
 namespace quern {
@@ -44,37 +45,44 @@ struct Reader {
   }
 };
 
-// The header's keys, for reading and for writing.
+// The header's keys in their order, for reading and for writing.
 template <typename Entry, typename Visit>
 void each_field(Entry &entry, const Visit &visit) {
-  visit("request", entry.request);
-  visit("nvrtc", entry.nvrtc);
-  visit("kernel", entry.kernel);
+  visit("compile_ms", entry.compile_ms);
+  visit("created", entry.created);
   visit("digest", entry.digest);
+  visit("entry", entry.entry);
+  visit("kernel", entry.kernel);
+  visit("nvrtc", entry.nvrtc);
+  visit("registers", entry.registers);
+  visit("request", entry.request);
+  visit("shared_bytes", entry.shared_bytes);
+  visit("spill_bytes", entry.spill_bytes);
   visit("target", entry.target);
   visit("types", entry.types);
-  visit("entry", entry.entry);
-  visit("created", entry.created);
-  visit("compile_ms", entry.compile_ms);
-  visit("registers", entry.registers);
-  visit("spill_bytes", entry.spill_bytes);
-  visit("shared_bytes", entry.shared_bytes);
 }
 
-using FlatValue = FlatJson::mapped_type;
-
-bool take(const FlatValue &from, std::string &into) {
-  const std::string *text = std::get_if<std::string>(&from);
-  if (text != nullptr) into = *text;
-  return text != nullptr;
+std::string write_header(const CacheEntry &entry) {
+  JsonWriter out;
+  out.begin_object();
+  each_field(entry, [&](const char *key, const auto &value) { out.member(key, value); });
+  out.end_object();
+  return out.take();
 }
+
+void take(const Json &from, std::string &into) { into = as_string(from, "the header"); }
 
 template <std::integral Integer>
-bool take(const FlatValue &from, Integer &into) {
-  const int64_t *number = std::get_if<int64_t>(&from);
-  if (number == nullptr || !std::in_range<Integer>(*number)) return false;
-  into = static_cast<Integer>(*number);
-  return true;
+void take(const Json &from, Integer &into) {
+  into = static_cast<Integer>(
+      as_integer(from, "the header", std::numeric_limits<Integer>::min(), std::numeric_limits<Integer>::max()));
+}
+
+// Throws where it is none: hashed right, but by a stranger.
+void read_header(std::span<const uint8_t> header, CacheEntry &entry) {
+  const Json json = parse_strict({reinterpret_cast<const char *>(header.data()), header.size()}, "the header");
+  JsonObject object(json, "");
+  each_field(entry, [&](const char *key, auto &value) { take(object.need(key), value); });
 }
 
 }  // namespace
@@ -96,9 +104,7 @@ std::string_view build_in(std::string_view entry_file) {
 std::string entry_path(const std::string &file) { return "jit/" + file.substr(0, 2) + "/" + file; }
 
 std::vector<uint8_t> encode_entry(const CacheEntry &entry) {
-  FlatJson fields;
-  each_field(entry, [&](const char *key, const auto &value) { fields[key] = value; });
-  const std::string header = write_flat_json(fields);
+  const std::string header = write_header(entry);
   std::vector<uint8_t> out(kMagic, kMagic + sizeof kMagic);
   append_number(out, kFormat, 4);
   append_number(out, header.size(), 4);
@@ -126,15 +132,12 @@ std::optional<CacheEntry> decode_verified_entry(std::vector<uint8_t> bytes) {
   const auto header = reader.take(reader.number(4));
   const auto code = reader.take(reader.number(8));
   if (!reader.good || !reader.rest.empty()) return std::nullopt;
-  const auto fields = read_flat_json({reinterpret_cast<const char *>(header.data()), header.size()});
-  if (!fields) return std::nullopt;  // hashed right, but by a stranger
   CacheEntry entry;
-  bool whole = true;
-  each_field(entry, [&](const char *key, auto &value) {
-    const auto found = fields->find(key);
-    whole = whole && found != fields->end() && take(found->second, value);
-  });
-  if (!whole) return std::nullopt;
+  try {
+    read_header(header, entry);
+  } catch (const Error &) {
+    return std::nullopt;
+  }
   bytes.resize(bytes.size() - kDigestBytes);
   bytes.erase(bytes.begin(), bytes.end() - static_cast<ptrdiff_t>(code.size()));
   entry.code = std::move(bytes);

@@ -4,6 +4,7 @@
 
 #include "registry/cache/cache_entry.hpp"
 #include "runtime/base/json.hpp"
+#include "runtime/base/json_writer.hpp"
 #include "runtime/base/sha256.hpp"
 
 namespace quern {
@@ -80,11 +81,13 @@ void write_root(const Directory &directory, const CacheRoot &root) {
   if (!is_root_name(root.name)) {
     fail(QUERN_INVALID_ARGUMENT, "'", root.name, "' is no name for a root; use letters, digits, '.', '_' and '-'");
   }
-  nlohmann::ordered_json json;
-  json["schema"] = 1;
-  json["manifests"] = root.manifests;
-  json["entries"] = root.entries;
-  const std::string content = json.dump(1) + "\n";
+  JsonWriter out(1);
+  out.begin_object();
+  out.member("schema", 1);
+  out.member("manifests", root.manifests);
+  out.member("entries", root.entries);
+  out.end_object();
+  const std::string content = out.take() + "\n";
   directory.publish("roots/" + root.name + ".json", as_bytes(content));
 }
 

@@ -7,6 +7,7 @@
 #include "registry/format/package_path.hpp"
 #include "registry/format/strict_document.hpp"
 #include "registry/trust/signed_file.hpp"
+#include "runtime/base/json_writer.hpp"
 
 namespace quern {
 namespace {
@@ -61,11 +62,10 @@ bool is_sealable(std::string_view path, const std::string &sha256) {
 }
 
 void read_files(JsonObject &object, Seal &seal) {
-  const Json &files = object.need("files");
-  const JsonObject checked(files, "files");
-  if (files.size() > kMaxItems) fail(QUERN_CORRUPT, "files has more than ", kMaxItems, " items");
+  const JsonObject checked(object.need("files"), "files");
+  if (checked.members().size() > kMaxItems) fail(QUERN_CORRUPT, "files has more than ", kMaxItems, " items");
   std::set<std::string> builds;
-  for (const auto &[path, item] : files.items()) {
+  for (const auto &[path, item] : checked.members()) {
     const std::string digest = as_string(item, checked.path(path));
     if (!is_hex_digest(digest) || !is_sealable(path, digest)) {
       fail(QUERN_CORRUPT, checked.path(path), " is no file of a cache with its sha256");
@@ -130,13 +130,17 @@ Seal parse_seal(std::string_view document, const std::string &what) {
 }
 
 std::string write_seal(const Seal &seal) {
-  OrderedJson root = {{"schema", 1}, {"created", format_utc_time(seal.created)}};
-  if (seal.expires != 0) root["expires"] = format_utc_time(seal.expires);
-  root["archs"] = seal.archs;
-  root["nvrtc"] = seal.nvrtc;
-  root["manifests"] = seal.manifests;
-  root["files"] = seal.files;
-  return root.dump(1) + "\n";
+  JsonWriter out(1);
+  out.begin_object();
+  out.member("schema", 1);
+  out.member("created", format_utc_time(seal.created));
+  if (seal.expires != 0) out.member("expires", format_utc_time(seal.expires));
+  out.member("archs", seal.archs);
+  out.member("nvrtc", seal.nvrtc);
+  out.member("manifests", seal.manifests);
+  out.member("files", seal.files);
+  out.end_object();
+  return out.take() + "\n";
 }
 
 Seal load_seal(const Directory &directory, const std::vector<PublicKey> &keys, const Clock &clock) {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/base/directory.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/split.hpp"
 
@@ -52,10 +53,9 @@ void Catalog::add_directory(const fs::path &directory) {
     if (fs::exists(directory / "kernel.json")) {
       candidates.push_back(directory);
     } else {
-      for (const fs::directory_entry &entry : fs::directory_iterator(directory)) {
-        if (entry.is_directory() && fs::exists(entry.path() / "kernel.json")) candidates.push_back(entry.path());
+      for (const std::string &name : Directory(directory).names("")) {
+        if (fs::exists(directory / name / "kernel.json")) candidates.push_back(directory / name);
       }
-      std::sort(candidates.begin(), candidates.end());
     }
   } catch (const std::exception &error) {
     refused_.push_back({directory.string(), error.what()});

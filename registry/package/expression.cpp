@@ -37,8 +37,8 @@ void Expression::append(const Json &value, const std::string &path, const Resolv
     steps_.push_back({Op::kConstant, as_integer(value, path, 0, INT64_C(1) << 40)});
     return;
   }
-  if (value.is_string()) {
-    const std::string name = value.get<std::string>();
+  if (value.is<std::string>()) {
+    const std::string &name = value.as<std::string>();
     const std::optional<Meaning> meaning = resolve(name);
     if (!meaning) fail(QUERN_BAD_MANIFEST, path, ": \"", name, "\" is no problem size, define, term or sm_count");
     if (meaning->term != nullptr) {
@@ -51,14 +51,16 @@ void Expression::append(const Json &value, const std::string &path, const Resolv
   static constexpr std::pair<std::string_view, Op> kOps[] = {
       {"add", Op::kAdd},          {"sub", Op::kSub},          {"mul", Op::kMul}, {"div", Op::kDiv},
       {"ceil_div", Op::kCeilDiv}, {"round_up", Op::kRoundUp}, {"min", Op::kMin}, {"max", Op::kMax}};
-  if (value.is_object() && value.size() == 1) {
-    const auto item = value.begin();
-    const auto known =
-        std::find_if(std::begin(kOps), std::end(kOps), [&](const auto &op) { return op.first == item.key(); });
-    if (known != std::end(kOps) && item.value().is_array() && item.value().size() >= 2 && item.value().size() <= 8) {
-      append(item.value()[0], path, resolve, depth + 1);
-      for (size_t i = 1; i < item.value().size(); ++i) {
-        append(item.value()[i], path, resolve, depth + 1);
+  const auto *members = std::get_if<Json::Object>(&value.value());
+  if (members != nullptr && members->size() == 1) {
+    const auto &[name, held] = members->front();
+    const auto known = std::find_if(std::begin(kOps), std::end(kOps),
+                                    [&, &op_name = name](const auto &op) { return op.first == op_name; });
+    const auto *operands = std::get_if<Json::Array>(&held.value());
+    if (known != std::end(kOps) && operands != nullptr && operands->size() >= 2 && operands->size() <= 8) {
+      append(operands->front(), path, resolve, depth + 1);
+      for (size_t i = 1; i < operands->size(); ++i) {
+        append((*operands)[i], path, resolve, depth + 1);
         steps_.push_back({known->second, 0});
       }
       return;

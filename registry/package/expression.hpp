@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
 namespace quern {
+
+class Json;
 
 class Expression {
  public:
@@ -27,7 +27,7 @@ class Expression {
 
   Expression() = default;
   // Throws QUERN_BAD_MANIFEST.
-  static Expression parse(const nlohmann::json &value, const std::string &path, const Resolver &resolve);
+  static Expression parse(const Json &value, const std::string &path, const Resolver &resolve);
   static Expression constant(int64_t value);
 
   // No allocation. Overflow and division by zero give kInvalid.
@@ -45,7 +45,7 @@ class Expression {
 
   static int64_t apply(Op op, int64_t left, int64_t right) noexcept;
   void check(const std::string &path) const;
-  void append(const nlohmann::json &value, const std::string &path, const Resolver &resolve, int depth);
+  void append(const Json &value, const std::string &path, const Resolver &resolve, int depth);
 
   std::vector<Step> steps_;
 };

@@ -26,8 +26,8 @@ std::vector<ManifestFile> read_files(JsonObject &root) {
   for (const Json &item : root.need_array("files", 1, kMaxPackageFiles)) {
     const std::string path = text("files[", files.size(), "]");
     ManifestFile file;
-    if (item.is_string()) {
-      file.path = item.get<std::string>();
+    if (item.is<std::string>()) {
+      file.path = item.as<std::string>();
     } else {
       JsonObject object(item, path);
       file.path = object.need_string("path");
@@ -54,9 +54,10 @@ Constraint read_constraint(const Json &value, const Field &field, size_t index, 
   Constraint constraint;
   constraint.field = index;
   if (field.kind == FieldKind::kOption) {
-    if (!value.is_array() || value.empty()) fail(QUERN_BAD_MANIFEST, path, " is not a list of names");
-    for (const Json &item : value) {
-      const std::string name = as_string(item, path);
+    const auto *names = std::get_if<Json::Array>(&value.value());
+    if (names == nullptr || names->empty()) fail(QUERN_BAD_MANIFEST, path, " is not a list of names");
+    for (const Json &item : *names) {
+      const std::string &name = as_string(item, path);
       const auto known = std::find_if(field.values.begin(), field.values.end(),
                                       [&](const FieldValue &candidate) { return candidate.name == name; });
       if (known == field.values.end()) fail(QUERN_BAD_MANIFEST, path, ": \"", name, "\" is no value of ", field.name);
@@ -121,7 +122,7 @@ std::vector<std::pair<std::string, int64_t>> read_numbers(JsonObject &object, co
   const Json *value = object.find(key);
   if (value == nullptr) return defines;
   const JsonObject checked(*value, object.path(key));
-  for (const auto &[name, item] : value->items()) {
+  for (const auto &[name, item] : checked.members()) {
     const std::string path = checked.path(name);
     if (!is_identifier(name) || name.rfind("QUERN_", 0) == 0 || name.rfind("__", 0) == 0) {
       fail(QUERN_BAD_MANIFEST, path, ": write an identifier that does not begin with QUERN_ or __");
@@ -133,11 +134,12 @@ std::vector<std::pair<std::string, int64_t>> read_numbers(JsonObject &object, co
 }
 
 std::array<uint32_t, 3> read_dimensions(const Json &value, const std::string &path, int64_t most_threads) {
-  if (!value.is_array() || value.size() != 3) fail(QUERN_BAD_MANIFEST, path, " is not a list of 3 integers");
+  const auto *sizes = std::get_if<Json::Array>(&value.value());
+  if (sizes == nullptr || sizes->size() != 3) fail(QUERN_BAD_MANIFEST, path, " is not a list of 3 integers");
   std::array<uint32_t, 3> dimensions{};
   int64_t product = 1;
   for (size_t i = 0; i < 3; ++i) {
-    dimensions[i] = static_cast<uint32_t>(as_integer(value[i], text(path, "[", i, "]"), 1, most_threads));
+    dimensions[i] = static_cast<uint32_t>(as_integer((*sizes)[i], text(path, "[", i, "]"), 1, most_threads));
     product *= dimensions[i];
   }
   if (product > most_threads) fail(QUERN_BAD_MANIFEST, path, " has the product ", product, "; at most ", most_threads);
@@ -169,7 +171,7 @@ std::vector<TensorMapRequest> read_tensor_maps(JsonObject &launch, const Variant
     }
     map.operand = static_cast<size_t>(index);
     const TensorOperand &tensor = operation.operands[map.operand];
-    const Json &box = object.need_array("box", kTensorRank, kTensorRank);
+    const Json::Array &box = object.need_array("box", kTensorRank, kTensorRank);
     for (size_t i = 0; i < box.size(); ++i) {
       const int64_t size = read_constant(box[i], text(path, ".box[", i, "]"), variant);
       if (size < 1 || size > 256) fail(QUERN_BAD_MANIFEST, path, ".box[", i, "] is ", size, "; it must be 1 to 256");
@@ -194,7 +196,7 @@ Launch read_launch(JsonObject &object, const Expression::Resolver &resolve, cons
                    const Operation &operation) {
   Launch launch;
   JsonObject fields(object.need("launch"), object.path("launch"));
-  const Json &grid = fields.need_array("grid", 3, 3);
+  const Json::Array &grid = fields.need_array("grid", 3, 3);
   for (size_t i = 0; i < 3; ++i) {
     launch.grid[i] = Expression::parse(grid[i], text(fields.path("grid"), "[", i, "]"), resolve);
   }
@@ -288,12 +290,13 @@ Variant read_variant(const Json &value, const std::string &path, const Manifest 
   if (object.find("terms") != nullptr) {
     for (const Json &term : object.need_array("terms", 1, 32)) {
       const std::string at = text(object.path("terms"), "[", terms.size(), "]");
-      if (!term.is_array() || term.size() != 2) fail(QUERN_BAD_MANIFEST, at, " is not [name, expression]");
-      const std::string name = as_string(term[0], at);
+      const auto *pair = std::get_if<Json::Array>(&term.value());
+      if (pair == nullptr || pair->size() != 2) fail(QUERN_BAD_MANIFEST, at, " is not [name, expression]");
+      const std::string &name = as_string((*pair)[0], at);
       if (!is_identifier(name) || resolve(name)) {
         fail(QUERN_BAD_MANIFEST, at, ": \"", name, "\" is no identifier, or already has a meaning");
       }
-      terms.emplace(name, Expression::parse(term[1], at, resolve));
+      terms.emplace(name, Expression::parse((*pair)[1], at, resolve));
     }
   }
   variant.launch = read_launch(object, resolve, variant, operation);
@@ -309,14 +312,15 @@ Variant read_variant(const Json &value, const std::string &path, const Manifest 
 // A variant as it is written may stand for several: each of its `instances` is the variant with some members replaced
 // (RFC 7396, JSON merge patch).
 std::vector<Json> expand_variant(const Json &value, const std::string &path) {
-  if (!value.is_object() || !value.contains("instances")) return {value};
+  const Json *instances = value.find("instances");
+  if (instances == nullptr) return {value};
   Json shared = value;
   shared.erase("instances");
-  const Json &instances = value["instances"];
-  if (!instances.is_array() || instances.empty()) fail(QUERN_BAD_MANIFEST, path, ".instances is not a list of objects");
+  const auto *list = std::get_if<Json::Array>(&instances->value());
+  if (list == nullptr || list->empty()) fail(QUERN_BAD_MANIFEST, path, ".instances is not a list of objects");
   std::vector<Json> expanded;
-  for (const Json &instance : instances) {
-    if (!instance.is_object()) fail(QUERN_BAD_MANIFEST, path, ".instances is not a list of objects");
+  for (const Json &instance : *list) {
+    if (!instance.is<Json::Object>()) fail(QUERN_BAD_MANIFEST, path, ".instances is not a list of objects");
     expanded.push_back(shared);
     expanded.back().merge_patch(instance);
   }

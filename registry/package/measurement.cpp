@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/base/json_writer.hpp"
+
 namespace quern {
 namespace {
 
@@ -10,7 +12,7 @@ constexpr size_t kMostSteps = 64;
 
 int64_t read_value(const Json &value, const Field &field, const std::string &path) {
   if (field.kind == FieldKind::kSize) return as_integer(value, path, 1, kLargest);
-  const std::string name = as_string(value, path);
+  const std::string &name = as_string(value, path);
   for (const FieldValue &known : field.values) {
     if (known.name == name) return known.value;
   }
@@ -32,7 +34,7 @@ Measurement read_measurement(const Json &value, const std::string &path, const O
   measurement.device = object.need_string("device");
   const std::string where = object.path("where");
   const JsonObject checked(object.need("where"), where);
-  for (const auto &[name, item] : value["where"].items()) {
+  for (const auto &[name, item] : checked.members()) {
     const int field = operation.find(name);
     if (field < 0 || static_cast<size_t>(field) == operation.run_size) {
       fail(QUERN_BAD_MANIFEST, where, ".", name, " is no field of ", operation.name, " that a plan fixes");
@@ -42,8 +44,9 @@ Measurement read_measurement(const Json &value, const std::string &path, const O
   }
   for (const Json &step : object.need_array("steps", 1, kMostSteps)) {
     const std::string at = text(object.path("steps"), "[", measurement.steps.size(), "]");
-    if (!step.is_array() || step.size() != 2) fail(QUERN_BAD_MANIFEST, at, " is not [size, variant]");
-    MeasuredStep read{as_integer(step[0], at, 1, kLargest), as_string(step[1], at)};
+    const auto *pair = std::get_if<Json::Array>(&step.value());
+    if (pair == nullptr || pair->size() != 2) fail(QUERN_BAD_MANIFEST, at, " is not [size, variant]");
+    MeasuredStep read{as_integer(pair->front(), at, 1, kLargest), as_string(pair->back(), at)};
     if (read.kernel.find(':') == std::string::npos) read.kernel = package + ":" + read.kernel;
     if (!measurement.steps.empty() && read.last <= measurement.steps.back().last) {
       fail(QUERN_BAD_MANIFEST, at, " has a size that is not above the one before");
@@ -54,18 +57,30 @@ Measurement read_measurement(const Json &value, const std::string &path, const O
   return measurement;
 }
 
-Json write_measurement(const Measurement &measurement, const Operation &operation) {
-  Json where = Json::object(), steps = Json::array();
+std::string write_measurement(const Measurement &measurement, const Operation &operation) {
+  JsonWriter out(1);
+  out.begin_object();
+  out.member("device", measurement.device);
+  out.begin_object("where");
   for (const auto &[index, value] : measurement.where) {
     const Field &field = operation.fields[index];
     if (field.kind == FieldKind::kSize) {
-      where[std::string(field.name)] = value;
+      out.member(field.name, value);
     } else {
-      where[std::string(field.name)] = value_name(field, value);
+      out.member(field.name, value_name(field, value));
     }
   }
-  for (const MeasuredStep &step : measurement.steps) steps.push_back({step.last, step.kernel});
-  return {{"device", measurement.device}, {"where", where}, {"steps", steps}};
+  out.end_object();
+  out.begin_array("steps");
+  for (const MeasuredStep &step : measurement.steps) {
+    out.begin_array();
+    out.value(step.last);
+    out.value(step.kernel);
+    out.end_array();
+  }
+  out.end_array();
+  out.end_object();
+  return out.take() + "\n";
 }
 
 }  // namespace quern

@@ -29,6 +29,6 @@ struct Measurement {
 // package is one of `package`. Throws QUERN_BAD_MANIFEST.
 Measurement read_measurement(const Json &value, const std::string &path, const Operation &operation,
                              const std::string &package);
-Json write_measurement(const Measurement &measurement, const Operation &operation);
+std::string write_measurement(const Measurement &measurement, const Operation &operation);
 
 }  // namespace quern

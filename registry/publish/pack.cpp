@@ -5,7 +5,9 @@
 
 #include "registry/package/package.hpp"
 #include "registry/package/published_package.hpp"
+#include "runtime/base/directory.hpp"
 #include "runtime/base/json.hpp"
+#include "runtime/base/json_writer.hpp"
 #include "runtime/base/sha256.hpp"
 
 namespace quern {
@@ -38,18 +40,22 @@ size_t end_of_value(std::string_view document, size_t begin) {
 // The author's list of files with what each file is. An entry keeps its keys that begin with x-.
 std::string write_files(std::string_view list, const std::map<std::string, std::string> &files) {
   std::string out;
-  for (const OrderedJson &item : OrderedJson::parse(list)) {
-    OrderedJson entry = OrderedJson::object();
-    entry["path"] = item.is_string() ? item : item.at("path");
-    const std::string &content = files.at(entry["path"].get<std::string>());
-    entry["sha256"] = digest_of(content);
-    entry["size"] = content.size();
-    if (item.is_object()) {
-      for (const auto &[key, value] : item.items()) {
-        if (!entry.contains(key)) entry[key] = value;
+  const Json items = parse_strict(list, "files");
+  for (const Json &item : items.as<Json::Array>()) {
+    const std::string &path = as_string(item.is<std::string>() ? item : *item.find("path"), "path");
+    const std::string &content = files.at(path);
+    JsonWriter entry;
+    entry.begin_object();
+    entry.member("path", path);
+    entry.member("sha256", digest_of(content));
+    entry.member("size", content.size());
+    if (item.is<Json::Object>()) {
+      for (const auto &[key, value] : item.as<Json::Object>()) {
+        if (key.starts_with("x-")) entry.member(key, value);
       }
     }
-    out += (out.empty() ? "[\n    " : ",\n    ") + entry.dump();
+    entry.end_object();
+    out += (out.empty() ? "[\n    " : ",\n    ") + entry.take();
   }
   return out + "\n  ]";
 }
@@ -74,6 +80,20 @@ bool is_licence(const std::string &path) {
   return name.starts_with("license") || name.starts_with("licence") || name.starts_with("copying");
 }
 
+// Below `folder`; of what is hidden, nothing.
+void list_files(const Directory &directory, const std::string &folder, std::vector<std::string> &files) {
+  for (const std::string &name : directory.names(folder)) {
+    if (name[0] == '.') continue;
+    const std::string path = folder.empty() ? name : folder + "/" + name;
+    const auto found = directory.identify(path);
+    if (found && found->folder) {
+      list_files(directory, path, files);
+    } else {
+      files.push_back(path);
+    }
+  }
+}
+
 std::vector<std::string> find_warnings(const fs::path &directory, const Manifest &manifest) {
   std::vector<std::string> warnings;
   std::set<std::string> listed = {"kernel.json", "kernel.json.sig"};
@@ -81,12 +101,10 @@ std::vector<std::string> find_warnings(const fs::path &directory, const Manifest
   if (std::none_of(listed.begin(), listed.end(), is_licence)) {
     warnings.push_back("no licence file is listed in files: nobody may know whether they may use the package");
   }
-  std::error_code ignored;
-  for (const fs::directory_entry &item : fs::recursive_directory_iterator(directory, ignored)) {
-    const std::string path = item.path().lexically_relative(directory).generic_string();
-    const bool is_hidden = path[0] == '.' || path.find("/.") != std::string::npos;
-    if (is_hidden || item.is_directory(ignored) || listed.count(path) != 0) continue;
-    warnings.push_back(path + " is not listed in files and is left out");
+  std::vector<std::string> files;
+  list_files(Directory(directory), "", files);
+  for (const std::string &file : files) {
+    if (listed.count(file) == 0) warnings.push_back(file + " is not listed in files and is left out");
   }
   std::sort(warnings.begin(), warnings.end());
   return warnings;

@@ -3,6 +3,7 @@
 #include <system_error>
 
 #include "registry/format/package_path.hpp"
+#include "runtime/base/directory.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/sha256.hpp"
 
@@ -37,8 +38,9 @@ RegistryDirectory::RegistryDirectory(const fs::path &path) : path_(path) {
     fail(QUERN_IO_ERROR, "cannot lock the registry in ", path.string(),
          "; wait until nobody else changes it, or check its permissions");
   }
-  for (const fs::directory_entry &item : fs::directory_iterator(path_ / kTemporary, error)) {
-    if (item.path().filename() != "lock") fs::remove(item.path(), error);  // of writers that died
+  const Directory temporary(path_ / kTemporary);
+  for (const std::string &name : temporary.names("")) {
+    if (name != "lock") temporary.remove(name);  // of writers that died
   }
 }
 

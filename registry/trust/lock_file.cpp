@@ -6,6 +6,7 @@
 
 #include "registry/format/package_path.hpp"
 #include "registry/format/strict_document.hpp"
+#include "runtime/base/json_writer.hpp"
 
 namespace quern {
 namespace {
@@ -43,7 +44,7 @@ std::string check_registry(const std::string &name, const std::string &path) {
 void read_files(JsonObject &object, LockedKernel &kernel) {
   JsonObject files(object.need("files"), object.path("files"));
   PackagePaths paths;
-  for (const auto &[path, item] : object.need("files").items()) {
+  for (const auto &[path, item] : files.members()) {
     const std::string where = files.path(path);
     files.find(path);
     const std::string problem = path == "kernel.json" ? "" : paths.add(path);
@@ -99,7 +100,7 @@ LockedKernel read_new_foreign(JsonObject &object, std::vector<std::string> &note
   return kernel;
 }
 
-LockFile read_foreign(const Json &list, const std::string &what) {
+LockFile read_foreign(const Json::Array &list, const std::string &what) {
   LockFile file;
   if (list.size() > kMaxKernels) fail(QUERN_INVALID_ARGUMENT, "more than ", kMaxKernels, " kernels");
   for (const Json &item : list) {
@@ -141,8 +142,8 @@ LockFile parse_lock_file(std::string_view document, const std::string &what) {
   LockFile file;
   try {
     const Json json = parse_strict(document, "not a lock file", kMaxLockBytes);
-    if (json.is_array()) {
-      file = read_foreign(json, what);
+    if (const auto *list = std::get_if<Json::Array>(&json.value())) {
+      file = read_foreign(*list, what);
     } else {
       JsonObject root(json, "");
       if (const int64_t schema = root.need_integer("schema", 0, INT32_MAX); schema != 1) {
@@ -162,25 +163,32 @@ LockFile parse_lock_file(std::string_view document, const std::string &what) {
 
 std::string write_lock_file(std::vector<LockedKernel> kernels) {
   sort_and_check(kernels);
-  OrderedJson list = OrderedJson::array();
+  JsonWriter out(2);
+  out.begin_object();
+  out.member("schema", 1);
+  out.begin_array("kernels");
   for (const LockedKernel &kernel : kernels) {
     if (!kernel.pins_bytes() || kernel.version < 1) {
       fail(QUERN_INVALID_ARGUMENT, kernel.id, " has no version and manifest to lock; resolve it first");
     }
-    OrderedJson lock = {{"registry", kernel.registry}};
-    if (!kernel.commit.empty()) lock["commit"] = kernel.commit;
-    lock["build"] = kernel.build;
-    lock["manifest"] = kernel.manifest;
-    lock["size"] = kernel.size;
-    lock["files"] = kernel.files;
-    OrderedJson item = OrderedJson::object();
-    item["dependency"] = OrderedJson{{"repo-id", kernel.id}, {"version", kernel.version}};
-    item["lock"] = std::move(lock);
-    list.push_back(std::move(item));
+    out.begin_object();
+    out.begin_object("dependency");
+    out.member("repo-id", kernel.id);
+    out.member("version", kernel.version);
+    out.end_object();
+    out.begin_object("lock");
+    out.member("registry", kernel.registry);
+    if (!kernel.commit.empty()) out.member("commit", kernel.commit);
+    out.member("build", kernel.build);
+    out.member("manifest", kernel.manifest);
+    out.member("size", kernel.size);
+    out.member("files", kernel.files);
+    out.end_object();
+    out.end_object();
   }
-  OrderedJson root = {{"schema", 1}};
-  root["kernels"] = std::move(list);
-  return root.dump(2) + "\n";
+  out.end_array();
+  out.end_object();
+  return out.take() + "\n";
 }
 
 void require_locked(const LockedKernel &kernel, const std::map<std::string, std::string> &digests) {

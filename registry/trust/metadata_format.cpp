@@ -2,6 +2,7 @@
 
 #include "registry/format/package_path.hpp"
 #include "registry/format/strict_document.hpp"
+#include "runtime/base/json_writer.hpp"
 
 namespace quern {
 namespace {
@@ -12,8 +13,17 @@ void read_head(JsonObject &object, const char *role, int64_t &version, int64_t &
   expires = need_time(object, "expires");
 }
 
-OrderedJson write_head(const char *role, int64_t version, int64_t expires) {
-  return {{"schema", 1}, {"role", role}, {"version", version}, {"expires", format_utc_time(expires)}};
+void write_head(JsonWriter &out, const char *role, int64_t version, int64_t expires) {
+  out.begin_object();
+  out.member("schema", 1);
+  out.member("role", role);
+  out.member("version", version);
+  out.member("expires", format_utc_time(expires));
+}
+
+std::string finish(JsonWriter &out) {
+  out.end_object();
+  return out.take() + "\n";
 }
 
 KeySet read_role(JsonObject &roles, const char *name, const KeySet &all) {
@@ -31,10 +41,13 @@ KeySet read_role(JsonObject &roles, const char *name, const KeySet &all) {
   return role;
 }
 
-OrderedJson write_role(const KeySet &role) {
-  OrderedJson ids = OrderedJson::array();
-  for (const auto &[id, key] : role.keys) ids.push_back(id);
-  return {{"keys", std::move(ids)}, {"threshold", role.threshold}};
+void write_role(JsonWriter &out, const char *name, const KeySet &role) {
+  std::set<std::string> ids;
+  for (const auto &[id, key] : role.keys) ids.insert(id);
+  out.begin_object(name);
+  out.member("keys", ids);
+  out.member("threshold", role.threshold);
+  out.end_object();
 }
 
 FileReference read_reference(const Json &value, const std::string &path, size_t limit) {
@@ -47,8 +60,12 @@ FileReference read_reference(const Json &value, const std::string &path, size_t 
   return reference;
 }
 
-OrderedJson write_reference(const FileReference &reference) {
-  return {{"version", reference.version}, {"sha256", reference.sha256}, {"size", reference.size}};
+void write_reference(JsonWriter &out, const std::string &name, const FileReference &reference) {
+  out.begin_object(name);
+  out.member("version", reference.version);
+  out.member("sha256", reference.sha256);
+  out.member("size", reference.size);
+  out.end_object();
 }
 
 }  // namespace
@@ -58,9 +75,8 @@ RootDocument parse_root(std::string_view file, const std::string &what) {
     RootDocument root;
     read_head(object, "root", root.version, root.expires);
     KeySet all;
-    const Json &keys = object.need("keys");
-    const JsonObject checked(keys, "keys");
-    for (const auto &[id, item] : keys.items()) {
+    const JsonObject checked(object.need("keys"), "keys");
+    for (const auto &[id, item] : checked.members()) {
       const auto key = PublicKey::parse(as_string(item, checked.path(id)));
       if (!key) fail(QUERN_CORRUPT, checked.path(id), " is no Ed25519 public key");
       if (key->id() != id) fail(QUERN_CORRUPT, checked.path(id), " is not the key with that id");
@@ -88,9 +104,8 @@ SnapshotDocument parse_snapshot(std::string_view file, const std::string &what) 
   return read_document(file, what, QUERN_CORRUPT, kMaxSnapshotBytes, [](JsonObject &object) {
     SnapshotDocument snapshot;
     read_head(object, "snapshot", snapshot.version, snapshot.expires);
-    const Json &packages = object.need("packages");
-    const JsonObject checked(packages, "packages");
-    for (const auto &[id, item] : packages.items()) {
+    const JsonObject checked(object.need("packages"), "packages");
+    for (const auto &[id, item] : checked.members()) {
       if (!is_package_id(id)) fail(QUERN_CORRUPT, checked.path(id), " is named by no package id");
       snapshot.packages.emplace(id, read_reference(item, checked.path(id), kMaxIndexBytes));
     }
@@ -99,30 +114,35 @@ SnapshotDocument parse_snapshot(std::string_view file, const std::string &what) 
 }
 
 std::string write_root(const RootDocument &root) {
-  OrderedJson json = write_head("root", root.version, root.expires);
+  JsonWriter out;
+  write_head(out, "root", root.version, root.expires);
   std::map<std::string, std::string> keys;
   for (const KeySet *role : {&root.root, &root.timestamp, &root.snapshot}) {
     for (const auto &[id, key] : role->keys) keys.emplace(id, key.text());
   }
-  json["keys"] = OrderedJson(keys);
-  json["roles"] = {{"root", write_role(root.root)},
-                   {"timestamp", write_role(root.timestamp)},
-                   {"snapshot", write_role(root.snapshot)}};
-  return json.dump() + "\n";
+  out.member("keys", keys);
+  out.begin_object("roles");
+  write_role(out, "root", root.root);
+  write_role(out, "timestamp", root.timestamp);
+  write_role(out, "snapshot", root.snapshot);
+  out.end_object();
+  return finish(out);
 }
 
 std::string write_timestamp(const TimestampDocument &timestamp) {
-  OrderedJson json = write_head("timestamp", timestamp.version, timestamp.expires);
-  json["snapshot"] = write_reference(timestamp.snapshot);
-  return json.dump() + "\n";
+  JsonWriter out;
+  write_head(out, "timestamp", timestamp.version, timestamp.expires);
+  write_reference(out, "snapshot", timestamp.snapshot);
+  return finish(out);
 }
 
 std::string write_snapshot(const SnapshotDocument &snapshot) {
-  OrderedJson json = write_head("snapshot", snapshot.version, snapshot.expires);
-  OrderedJson packages = OrderedJson::object();
-  for (const auto &[id, reference] : snapshot.packages) packages[id] = write_reference(reference);
-  json["packages"] = std::move(packages);
-  return json.dump() + "\n";
+  JsonWriter out;
+  write_head(out, "snapshot", snapshot.version, snapshot.expires);
+  out.begin_object("packages");
+  for (const auto &[id, reference] : snapshot.packages) write_reference(out, id, reference);
+  out.end_object();
+  return finish(out);
 }
 
 std::string root_path(int64_t version) { return text("root/", version, ".json"); }

@@ -5,6 +5,7 @@
 
 #include "registry/format/strict_document.hpp"
 #include "runtime/base/file.hpp"
+#include "runtime/base/json_writer.hpp"
 #include "runtime/base/sha256.hpp"
 
 namespace quern {
@@ -31,8 +32,13 @@ State parse_state(std::string_view file, const std::string &what) {
 }
 
 std::string write_state(const State &state) {
-  const OrderedJson json = {{"schema", 1}, {"anchor", state.anchor}, {"seen", format_utc_time(state.seen)}};
-  return json.dump() + "\n";
+  JsonWriter out;
+  out.begin_object();
+  out.member("schema", 1);
+  out.member("anchor", state.anchor);
+  out.member("seen", format_utc_time(state.seen));
+  out.end_object();
+  return out.take() + "\n";
 }
 
 std::optional<State> read_state(const Directory &base, const std::string &path) {

@@ -9,6 +9,7 @@
 #include "registry/format/package_path.hpp"
 #include "registry/format/strict_document.hpp"
 #include "registry/trust/metadata_format.hpp"
+#include "runtime/base/json_writer.hpp"
 
 namespace quern {
 namespace {
@@ -58,9 +59,8 @@ Release read_release(JsonObject &object) {
 
 bool is_of_other_schema(std::string_view line, const std::string &what) {
   const Json json = parse_strict(line, what);
-  if (!json.is_object() || !json.contains("schema")) return false;
-  const Json &schema = json["schema"];
-  return schema.is_number_integer() && schema != 1;
+  const Json *schema = json.find("schema");
+  return schema != nullptr && schema->is<int64_t>() && schema->as<int64_t>() != 1;
 }
 
 }  // namespace
@@ -75,20 +75,26 @@ std::optional<Release> parse_release(std::string_view line, const std::string &w
 }
 
 std::string write_release(const Release &release) {
-  OrderedJson json = {{"schema", 1},
-                      {"id", release.id},
-                      {"version", release.version},
-                      {"build", release.build},
-                      {"manifest", release.manifest},
-                      {"size", release.size}};
+  JsonWriter out;
+  out.begin_object();
+  out.member("schema", 1);
+  out.member("id", release.id);
+  out.member("version", release.version);
+  out.member("build", release.build);
+  out.member("manifest", release.manifest);
+  out.member("size", release.size);
   if (!release.signatures.sha256.empty()) {
-    json["signatures"] = {{"sha256", release.signatures.sha256}, {"size", release.signatures.size}};
+    out.begin_object("signatures");
+    out.member("sha256", release.signatures.sha256);
+    out.member("size", release.signatures.size);
+    out.end_object();
   }
-  json["published"] = format_utc_time(release.published);
-  json["min_client"] = client_name(release.min_client);
-  json["yanked"] = release.yanked;
-  json["revoked"] = release.revoked;
-  return json.dump() + "\n";
+  out.member("published", format_utc_time(release.published));
+  out.member("min_client", client_name(release.min_client));
+  out.member("yanked", release.yanked);
+  out.member("revoked", release.revoked);
+  out.end_object();
+  return out.take() + "\n";
 }
 
 bool is_revocation_reason(const std::string &reason) {
@@ -96,8 +102,8 @@ bool is_revocation_reason(const std::string &reason) {
       std::none_of(reason.begin(), reason.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (!is_line || reason.size() > kMaxReason) return false;
   try {
-    Json(reason).dump();
-  } catch (const Json::exception &) {
+    JsonWriter().value(reason);
+  } catch (const Error &) {
     return false;  // not UTF-8
   }
   return true;

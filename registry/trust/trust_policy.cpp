@@ -49,7 +49,7 @@ TrustPolicy TrustPolicy::parse(std::string_view document, const std::string &wha
     TrustPolicy policy;
     if (const Json *publishers = root.find("publishers")) {
       const JsonObject checked(*publishers, "publishers");
-      for (const auto &[name, item] : publishers->items()) {
+      for (const auto &[name, item] : checked.members()) {
         if (!is_package_id(name + "/x")) {
           fail(QUERN_INVALID_ARGUMENT,
                "publishers has a name that is not of letters, digits, '-', '_' and '.'; rename it");

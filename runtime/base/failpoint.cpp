@@ -19,6 +19,7 @@ constexpr int kKill = -10, kDelay = -11;
 struct Rule {
   char name[32];
   int64_t nth;
+  bool lasts;
   int what;
   std::atomic<int64_t> seen{0};
 };
@@ -48,7 +49,9 @@ void read_rules(const char *text) {
     std::memcpy(rule.name, text, static_cast<size_t>(nth - text));
     rule.name[nth - text] = '\0';
     rule.seen = 0;
-    rule.nth = std::atoll(nth + 1);
+    char *end = nullptr;
+    rule.nth = std::strtoll(nth + 1, &end, 10);
+    rule.lasts = *end == '+';
     rule.what = action(what + 1);
     text = std::strchr(what, ',');
     if (text != nullptr) ++text;
@@ -66,7 +69,8 @@ int failpoint(const char *name) noexcept {
   for (int i = 0; i < rule_count; ++i) {
     Rule &rule = rules[i];
     const bool meant = std::strcmp(rule.name, "*") == 0 ? counted : std::strcmp(rule.name, name) == 0;
-    if (!meant || (rule.nth != 0 && ++rule.seen != rule.nth)) continue;
+    if (!meant) continue;
+    if (const int64_t seen = ++rule.seen; rule.lasts ? seen < rule.nth : rule.nth != 0 && seen != rule.nth) continue;
     if (rule.what != kSkipped) was_hit = true;
     if (rule.what == kKill) ::kill(::getpid(), SIGKILL);
     if (rule.what == kDelay) {

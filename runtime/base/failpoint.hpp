@@ -1,7 +1,8 @@
 // Faults on demand. In the tests' own build QUERN_FAIL makes the nth call at a named point fail, kill the process, come
 // up short, or take its time; in any other build a point is the constant 0 and costs nothing.
 //
-//   QUERN_FAIL=point:nth:what[,...]    point: a name below, or * for all but alloc; nth: 1, 2, ...; 0 is every call
+//   QUERN_FAIL=point:nth:what[,...]    point: a name below, or * for all but alloc
+//                                      nth: 1, 2, ...; 0 is every call, 3+ is the third and all behind it
 //                                      what: an errno as a number, kill, short, skip (say that it is done), or
 //                                      delay (50 ms)
 //   points: open read write sync rename unlink lock mkdir stat   (system_call.cpp)

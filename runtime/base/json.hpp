@@ -8,14 +8,10 @@
 #include <string>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
 #include "runtime/base/error.hpp"
+#include "runtime/base/json_value.hpp"
 
 namespace quern {
-
-using Json = nlohmann::json;
-using OrderedJson = nlohmann::ordered_json;  // for writing: keys stay in the order they were given
 
 inline constexpr size_t kMaxJsonBytes = 256 * 1024;
 
@@ -34,7 +30,8 @@ class JsonObject {
   int64_t need_integer(const std::string &key, int64_t least, int64_t most);
   int64_t integer_or(const std::string &key, int64_t fallback, int64_t least, int64_t most);
   bool boolean_or(const std::string &key, bool fallback);
-  const Json &need_array(const std::string &key, size_t least, size_t most);
+  const Json::Object &members() const { return value_.as<Json::Object>(); }
+  const Json::Array &need_array(const std::string &key, size_t least, size_t most);
   void finish() const;
 
   std::string path(const std::string &key) const { return path_.empty() ? key : path_ + "." + key; }
@@ -46,7 +43,7 @@ class JsonObject {
 };
 
 // Checks of a value at a path; they throw QUERN_BAD_MANIFEST.
-std::string as_string(const Json &value, const std::string &path);
+const std::string &as_string(const Json &value, const std::string &path);
 int64_t as_integer(const Json &value, const std::string &path, int64_t least, int64_t most);
 
 }  // namespace quern

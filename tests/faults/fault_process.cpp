@@ -35,6 +35,9 @@ void *operator new(size_t bytes) {
   if (void *memory = std::malloc(bytes)) return memory;
   throw std::bad_alloc();
 }
+void *operator new(size_t bytes, const std::nothrow_t &) noexcept {
+  return memory_may_fail && quern::failpoint("alloc") != 0 ? nullptr : std::malloc(bytes);
+}
 // Not inlined, or the compiler takes what it frees for what another operator new allocated.
 [[gnu::noinline]] void operator delete(void *memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void *memory, size_t) noexcept { std::free(memory); }
@@ -115,7 +118,8 @@ pid_t start(const std::string &faults, const std::function<int()> &body) {
     std::fprintf(stderr, "unexpected: %s\n", error.what());
   }
   memory_may_fail = false;
-  if (status == kRight && __lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check() != 0) status = kLeaked;
+  const bool ended_well = status == kRight || status == kFailedCleanly;
+  if (ended_well && __lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check() != 0) status = kLeaked;
   ::_exit(status);
 }
 
@@ -146,6 +150,31 @@ std::vector<int> run_together(int count, const std::string &faults, const std::f
   std::vector<int> statuses;
   for (const pid_t child : children) statuses.push_back(wait_for(child));
   return statuses;
+}
+
+int each_allocation_fails(const InCache &live, const AfterFault &expect_recovered) {
+  int children = 0;
+  for (const char *how : {":12", "+:12"}) {
+    for (int n = 1;; n += 1 + n / (50 * scale())) {
+      const TemporaryDirectory directory;
+      const CacheSettings settings = settings_of(directory / "cache");
+      Progress *progress = shared_memory<Progress>();
+      const std::string rule = text("alloc:", n, how);
+      const int status = run(rule, [&] {
+        const ExitStatus ended = live(settings);
+        progress->struck = failpoint_was_hit();
+        return ended;
+      });
+      const bool struck = progress->struck;
+      release(progress);
+      EXPECT_TRUE(status == kRight || status == kFailedCleanly) << rule << ": " << status;
+      if (!struck && status == kRight) break;
+      ++children;
+      expect_recovered(settings, rule);
+      if (testing::Test::HasFailure()) return children;
+    }
+  }
+  return children;
 }
 
 void expect_recovered(const CacheSettings &settings, const std::vector<int> &keys, const std::string &after) {

@@ -43,6 +43,12 @@ int run(const std::string &faults, const std::function<int()> &body);
 // As many children at once, let go together. Their exit statuses.
 std::vector<int> run_together(int count, const std::string &faults, const std::function<int(int)> &body);
 
+// Children that run `live` in a cache of their own: at one allocation after the other memory runs out, for that one and
+// for good. On a push the later ones are sampled. `expect_recovered` looks at what each left; the number of children.
+using InCache = std::function<ExitStatus(const CacheSettings &settings)>;
+using AfterFault = std::function<void(const CacheSettings &settings, const std::string &after)>;
+int each_allocation_fails(const InCache &live, const AfterFault &expect_recovered);
+
 // Whether a fresh process gets the keys and then finds the cache sound, once it has repaired the index.
 void expect_recovered(const CacheSettings &settings, const std::vector<int> &keys, const std::string &after);
 

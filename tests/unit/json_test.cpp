@@ -60,14 +60,14 @@ TEST(ParseStrict, RefusesDepthAndSize) {
 }
 
 TEST(JsonObject, RefusesWhatIsNoObject) {
-  const Json list = Json::parse("[]");
+  const Json list = parse_strict("[]", "test");
   EXPECT_EQ(refusal([&] { JsonObject(list, "a.b"); }), "a.b is not an object; write {...}");
   EXPECT_EQ(refusal([&] { JsonObject(list, ""); }), "the document is not an object; write {...}");
 }
 
 TEST(JsonObject, MessagesNameThePath) {
   const Json json =
-      Json::parse(R"({"number": 5, "text": "t", "list": [1, 2], "half": 1.5, "large": 18446744073709551615})");
+      parse_strict(R"({"number": 5, "text": "t", "list": [1, 2], "half": 1.5, "large": 18446744073709551615})", "test");
   JsonObject object(json, "variants[3]");
   EXPECT_EQ(refusal([&] { object.need("name"); }), "variants[3].name is missing; add it");
   EXPECT_EQ(refusal([&] { object.need_string("number"); }), "variants[3].number is not a string");
@@ -87,14 +87,14 @@ TEST(JsonObject, MessagesNameThePath) {
 
 TEST(JsonObject, FloatsAreNoIntegersEvenIfWhole) {
   for (const char *text : {"1.0", "1e2", "-0.0", "true", "\"1\"", "null", "99999999999999999999"}) {
-    const Json value = Json::parse(text);
+    const Json value = parse_strict(text, "test");
     EXPECT_NE(refusal([&] { as_integer(value, "p", 0, INT64_MAX); }).find("write an integer"), std::string::npos)
         << text;
   }
 }
 
 TEST(JsonObject, FinishRefusesKeysNobodyAskedFor) {
-  const Json json = Json::parse(R"({"known": 1, "x-note": {"any": 1.5}, "knwon": 2})");
+  const Json json = parse_strict(R"({"known": 1, "x-note": {"any": 1.5}, "knwon": 2})", "test");
   JsonObject object(json, "a");
   object.need("known");
   EXPECT_EQ(refusal([&] { object.finish(); }), "a.knwon is not a known key; remove it, or begin it with x-");
@@ -103,7 +103,7 @@ TEST(JsonObject, FinishRefusesKeysNobodyAskedFor) {
 }
 
 TEST(JsonObject, ReadsValuesAndFallbacks) {
-  const Json json = Json::parse(R"({"number": -5, "text": "t"})");
+  const Json json = parse_strict(R"({"number": -5, "text": "t"})", "test");
   JsonObject object(json, "");
   EXPECT_EQ(object.need_integer("number", -5, -5), -5);
   EXPECT_EQ(object.integer_or("absent", 7, 0, 1), 7);

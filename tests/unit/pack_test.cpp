@@ -51,7 +51,7 @@ TEST_F(PackTest, ThePublishedManifestIsTheAuthorsButForTheList) {
              before + R"( "files": [ {"x-note":1.50,"path":"tile.cuh"} , "kernel.cu"])" + after);
   EXPECT_EQ(pack(directory_.path()).document,
             before + " \"files\": [\n    {\"path\":\"tile.cuh\",\"sha256\":\"" + test_digest("// tile\n") +
-                "\",\"size\":8,\"x-note\":1.5},\n    {\"path\":\"kernel.cu\",\"sha256\":\"" + test_digest(kSource) +
+                "\",\"size\":8,\"x-note\":1.50},\n    {\"path\":\"kernel.cu\",\"sha256\":\"" + test_digest(kSource) +
                 "\",\"size\":" + std::to_string(std::string(kSource).size()) + "}\n  ]" + after);
 }
 
