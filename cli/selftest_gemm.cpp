@@ -238,6 +238,11 @@ void add_small_cases(int64_t n, int64_t k, const std::vector<int64_t> &sizes, bo
       cases.push_back({GemmData::kIntegers, n, k, sizes, x, y, kF32, kExact, true});
     }
     cases.push_back({GemmData::kWide, n, k, sizes, x, kBf16, kNoBias, kExact, false});
+    if (x == kBf16) {
+      for (const GemmData data : {GemmData::kLarge, GemmData::kSmall}) {
+        cases.push_back({data, n, k, sizes, x, kF32, kNoBias, kExact, false});
+      }
+    }
     for (const quern_scale_zero zero : {kExact, kFlush}) {
       cases.push_back({GemmData::kCorners, n, k, sizes, x, kBf16, kNoBias, zero, false});
     }

@@ -24,6 +24,8 @@ unsigned scale_byte(const GemmCase &test, int64_t row, Random &random) {
   static constexpr unsigned kCorners[] = {0, 1, 128, 254, 255};
   switch (test.data) {
     case GemmData::kRandom:
+    case GemmData::kLarge:
+    case GemmData::kSmall:
       return static_cast<unsigned>(between(random, 118, 130));
     case GemmData::kWide:
       if (test.fp8()) return static_cast<unsigned>(between(random, 100, 126));  // all that E5M2 holds in a row
@@ -62,8 +64,10 @@ void fill_x(const GemmCase &test, GemmTensors &tensors, Random &random) {
       continue;
     }
     for (int64_t j = 0; j < test.k; ++j) {
-      const double value = test.data == GemmData::kIntegers ? static_cast<double>(between(random, -most, most))
-                                                            : round_to(size * unit_interval(random), test.x_dtype);
+      double value = test.data == GemmData::kIntegers ? static_cast<double>(between(random, -most, most))
+                                                      : round_to(size * unit_interval(random), test.x_dtype);
+      if (test.data == GemmData::kLarge) value = std::ldexp(value, static_cast<int>(between(random, 50, 110)));
+      if (test.data == GemmData::kSmall) value = std::ldexp(value, static_cast<int>(between(random, -110, -50)));
       store(value, tensors.x.data(), row * test.k + j, test.x_dtype);
     }
   }
@@ -163,7 +167,7 @@ void multiply(const double *x, const double *w, int64_t k, double &result, doubl
 }  // namespace
 
 std::string GemmCase::text() const {
-  static constexpr const char *kNames[] = {"random", "wide", "integers", "corners"};
+  static constexpr const char *kNames[] = {"random", "large", "small", "wide", "integers", "corners"};
   return cli::text(kNames[static_cast<int>(data)], ", N ", n, ", K ", k, ", x ", dtype_name(x_dtype), ", y ",
                    dtype_name(y_dtype), ", bias ", dtype_name(bias_dtype),
                    scale_zero == QUERN_SCALE_ZERO_FLUSH ? ", scale byte 0 flushed" : "", packed ? ", packed" : "",

@@ -13,6 +13,8 @@ namespace quern::cli {
 // What the tensors hold.
 enum class GemmData {
   kRandom,    // as in a model
+  kLarge,     // X from 2^50 to 2^110: a kernel may scale it, and not overflow
+  kSmall,     // X from 2^-110 to 2^-50
   kWide,      // scales from 2^-40 to 2^40: one block outweighs the rest
   kIntegers,  // every partial sum is exact in f32, so the result is exact but for its one rounding
   kCorners,   // scale bytes 0, 1, 128, 254 and 255; each row of X picks one element of each row of W

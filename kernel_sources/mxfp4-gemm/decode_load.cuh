@@ -44,7 +44,7 @@ class WeightLoader {
     if (lane == 0) {
       for (int slot = 0; slot < plan.slots; ++slot) {
         mbarrier_init(shared + plan.full_barrier(slot), 1 + 32 * X_WARPS);  // lanes that load X arrive too
-        mbarrier_init(shared + plan.empty_barrier(slot), WARPS);
+        mbarrier_init(shared + plan.empty_barrier(slot), kThreads);
       }
       mbarrier_init(shared + plan.rows_barrier(), 1);
       mbarrier_init_fence();

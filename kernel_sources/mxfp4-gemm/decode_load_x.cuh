@@ -1,6 +1,7 @@
-// X of a stage into the same slot as its weights, by cp.async: the copy engine works in order, and X would wait there
-// for weights asked for before. Columns beyond k become zeros. There are two ways. Each warp loads what it will read:
-// soonest there, and best for many tokens. Or X_WARPS warps do nothing else: fewest instructions for few tokens.
+// X, not by the copy engine, which works in order: X would wait there for weights asked for before. Columns beyond k
+// become zeros. There are three ways. One token is loaded whole, through registers. Of more, a stage's part comes into
+// the same slot as its weights, by cp.async: each warp loads what it will read, which is soonest there and best for
+// many tokens, or X_WARPS warps do nothing else, which is fewest instructions for few.
 #pragma once
 
 #include <quern/shared_memory.cuh>
@@ -9,6 +10,68 @@
 
 namespace quern {
 namespace {
+
+__device__ __forceinline__ uint32_t max_of_halves(uint32_t a, uint32_t b) {
+  uint32_t larger;
+  asm("max.u16x2 %0, %1, %2;" : "=r"(larger) : "r"(a), "r"(b));
+  return larger;
+}
+
+// The CTA's part of one token, by the warps that multiply, through registers: each says how large the largest element
+// is that it has seen, as bits without a sign. All is there when they have met behind this.
+__device__ __forceinline__ void load_all_x(const GemmParams &p, const Plan &plan, uint32_t shared) {
+  constexpr int kAtOnce = 4;
+  const int warp = static_cast<int>(threadIdx.x) / 32, end = plan.own_tiles * kPackedTileK;
+  const auto *x = static_cast<const uint16_t *>(p.x) + plan.first_tile * kPackedTileK;
+  uint32_t largest = 0;  // of both halves
+  for (int first = 8 * static_cast<int>(threadIdx.x); first < end; first += kAtOnce * 8 * kThreads) {
+    uint4 eights[kAtOnce];
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      const int at = first + i * 8 * kThreads;
+      eights[i] = make_uint4(0, 0, 0, 0);
+      if (plan.first_tile * kPackedTileK + at < p.k) eights[i] = *reinterpret_cast<const uint4 *>(x + at);
+    }
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      const int at = first + i * 8 * kThreads;
+      if (at < end) store_shared_16(shared + plan.x_at + 2 * static_cast<uint32_t>(at), eights[i]);
+      largest = max_of_halves(max_of_halves(largest, eights[i].x & 0x7fff7fffu), eights[i].y & 0x7fff7fffu);
+      largest = max_of_halves(max_of_halves(largest, eights[i].z & 0x7fff7fffu), eights[i].w & 0x7fff7fffu);
+    }
+  }
+  largest = __reduce_max_sync(0xffffffffu, max(largest & 0xffffu, largest >> 16));
+  if (threadIdx.x % 32 == 0) store_shared_4(shared + plan.largest_x(warp), largest);
+}
+
+// What X is multiplied by, and the sums afterwards.
+struct XScale {
+  uint32_t factors = 0;  // bf16, twice
+  float back = 1.0f;
+
+  // Once all warps have loaded their parts of X.
+  __device__ __forceinline__ XScale(const Plan &plan, uint32_t shared) {
+    if constexpr (kAllX && kX == kBf16) {
+      static_assert(WARPS % 4 == 0 || !kAllX, "four at once");
+      uint32_t largest = 0;
+#pragma unroll
+      for (int warp = 0; warp < WARPS; warp += 4) {
+        const uint4 four = load_shared_16(shared + plan.largest_x(warp));
+        largest = max(max(max(largest, four.x), max(four.y, four.z)), four.w);
+      }
+      const int exponent = min(96 + 127 - static_cast<int>(largest >> 7), 126);  // 2^-126 is the least back
+      factors = static_cast<uint32_t>(exponent + 127) * (1u << 7 | 1u << 23);
+      back = f32_from_bits(static_cast<uint32_t>(127 - exponent) << 23);
+    }
+  }
+
+  __device__ __forceinline__ void apply(uint32_t (&x)[8]) const {
+    if constexpr (kX == kBf16) {
+#pragma unroll
+      for (int i = 0; i < 8; ++i) asm("mul.rn.bf16x2 %0, %0, %1;" : "+r"(x[i]) : "r"(factors));
+    }
+  }
+};
 
 // A warp's part of X, stage by stage, one cp.async group each, always in the same place of a slot, which the warp alone
 // writes and reads.

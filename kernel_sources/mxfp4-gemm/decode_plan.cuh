@@ -12,10 +12,17 @@
 namespace quern {
 namespace {
 
+constexpr uint32_t kX = QUERN_X_DTYPE;
 constexpr int kThreads = 32 * WARPS;  // that multiply
 constexpr int kAllThreads = kThreads + 32 * (1 + X_WARPS);
 constexpr int kSumStride = kPackedTileRows + 4;  // floats of a token: keeps the lanes' stores free of bank conflicts
+// How X comes (decode_load_x.cuh): once and for all stages; or a stage's part by the warp that reads it, or by others.
+constexpr bool kAllX = TOKENS == 1, kOwnX = !kAllX && X_WARPS == 0;
+static_assert(!kAllX || X_WARPS == 0, "who multiplies loads all of X");
 constexpr int kSumStrips = MAX_STRIPS < SUM_STRIPS ? MAX_STRIPS : SUM_STRIPS;  // added at once
+
+// What is copied to elsewhere than a multiple of 128 comes a tenth slower.
+__device__ __forceinline__ uint32_t aligned(uint32_t bytes) { return (bytes + 127u) & ~127u; }
 
 __device__ __forceinline__ int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
@@ -33,6 +40,7 @@ struct Part {
 struct Plan {
   int k_tiles;      // of a strip
   int first_tile;   // of this CTA's part of K
+  int own_tiles;    // of it
   int step;         // tiles of a warp in a stage
   int full_stages;  // of a pass, with WARPS * step tiles a strip
   int tail_tiles;   // of one more stage; 0: none
@@ -43,7 +51,7 @@ struct Plan {
   int passes;
   int pass_strips;  // at most
   uint32_t slot_bytes, strip_bytes, x_row_bytes, sum_bytes;
-  uint32_t ring_at, sums_at, parts_at, rows_at, bias_at;  // in shared memory; barriers are at 0
+  uint32_t ring_at, sums_at, parts_at, rows_at, bias_at, x_at;  // in shared memory; barriers are at 0
 
   __device__ __forceinline__ Plan(const GemmParams &p, int rank) {
     const int clusters = static_cast<int>(gridDim.x) / CLUSTER_K;
@@ -56,28 +64,30 @@ struct Plan {
     pass_strips = passes == 1 ? most_strips : ceil_div(most_strips, passes);
 
     k_tiles = ceil_div(p.k, kPackedTileK);
-    const Part own_tiles(k_tiles, CLUSTER_K, rank);
-    first_tile = own_tiles.first;
+    const Part part(k_tiles, CLUSTER_K, rank);
+    first_tile = part.first;
+    own_tiles = part.size;
     const int most_tiles = ceil_div(k_tiles, CLUSTER_K);
     const int most_stages = ceil_div(most_tiles, WARPS * MAX_TILES);
     step = most_stages == 1 ? ceil_div(most_tiles, WARPS) : ceil_div(most_tiles, WARPS * most_stages);
-    full_stages = own_tiles.size / (WARPS * step);
-    tail_tiles = own_tiles.size - full_stages * WARPS * step;
+    full_stages = own_tiles / (WARPS * step);
+    tail_tiles = own_tiles - full_stages * WARPS * step;
     pass_stages = full_stages + (tail_tiles > 0 ? 1 : 0);
     slots = min(SLOTS, most_stages * passes);
 
     strip_bytes = static_cast<uint32_t>(WARPS * step * kPackedTileBytes);
     x_row_bytes = static_cast<uint32_t>(WARPS * step * 2 * kPackedTileK + 16);  // rows 16 bytes apart in the banks
-    slot_bytes = static_cast<uint32_t>(pass_strips) * strip_bytes + static_cast<uint32_t>(p.m) * x_row_bytes;
+    slot_bytes = aligned(static_cast<uint32_t>(pass_strips) * strip_bytes + (kAllX ? 0u : p.m * x_row_bytes));
     sum_bytes = static_cast<uint32_t>(p.m * kSumStride * 4);
     const uint32_t all_sums = static_cast<uint32_t>(2 * WARPS * min(kSumStrips, pass_strips)) * sum_bytes;
-    ring_at = static_cast<uint32_t>(16 * slots + 16);
+    ring_at = aligned(static_cast<uint32_t>(16 * slots + 32 + 4 * WARPS));
     // The only pass has no use for the ring when it ends.
     const uint32_t ring_bytes = static_cast<uint32_t>(slots) * slot_bytes;
     sums_at = passes == 1 ? ring_at : ring_at + ring_bytes;
     parts_at = passes == 1 ? ring_at + max(ring_bytes, all_sums) : sums_at + all_sums;
     rows_at = parts_at + (CLUSTER_K > 1 ? CLUSTER_K * part_bytes(p.m) : 0u);
     bias_at = rows_at + static_cast<uint32_t>(most_strips) * kPackedTileRows * sizeof(PackedRow);
+    x_at = bias_at + static_cast<uint32_t>(most_strips) * kPackedTileRows * sizeof(float);
   }
 
   // What the CTAs of a cluster send to one of them: [rank][own strip][token][row].
@@ -91,6 +101,8 @@ struct Plan {
   __device__ __forceinline__ uint32_t full_barrier(uint32_t slot) const { return 16 * slot; }
   __device__ __forceinline__ uint32_t empty_barrier(uint32_t slot) const { return 16 * slot + 8; }
   __device__ __forceinline__ uint32_t rows_barrier() const { return static_cast<uint32_t>(16 * slots); }
+  __device__ __forceinline__ uint32_t zeros() const { return static_cast<uint32_t>(16 * slots + 16); }  // 16 bytes
+  __device__ __forceinline__ uint32_t largest_x(int warp) const { return zeros() + 16 + 4 * warp; }
 };
 
 // A warp's tiles of a pass's last stage, seen from those that it has in the others.

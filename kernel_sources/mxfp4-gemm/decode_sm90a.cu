@@ -1,21 +1,23 @@
-// Y = activation(alpha X W^T + bias) + residual for up to TOKENS tokens (8 or 16), packed MXFP4 weights, sm_90a.
+// Y = activation(alpha X W^T + bias) + residual for up to TOKENS tokens (1, 8 or 16), packed MXFP4 weights, sm_90a.
 //
 // Algorithm: mma.sync m16n8k16 with the weights on the M side, converted in registers; f32 accumulation. A CTA takes
 // up to MAX_STRIPS strips of 16 rows at once, and WARPS warps share their K (decode_plan.cuh), so that a warp uses a
-// fragment of X for all of these strips. One more warp loads weights into a ring of SLOTS stages (decode_load.cuh),
-// beginning before the kernel that this one depends on has ended; X comes beside them, by X_WARPS more warps or by
-// those that use it (decode_load_x.cuh). In the end the warps' sums, and those of a cluster of CLUSTER_K CTAs that
-// share K, are added in fixed order (decode_sums.cuh).
+// fragment of X for all of these strips (decode_multiply.cuh; decode_multiply_one.cuh for one token). One more warp
+// loads weights into a ring of SLOTS stages (decode_load.cuh), beginning before the kernel that this one depends on
+// has ended. X comes beside them, by X_WARPS more warps or by those that use it, and one token at once
+// (decode_load_x.cuh). In the end the warps' sums, and those of a cluster of CLUSTER_K CTAs that share K, are added in
+// fixed order (decode_sums.cuh).
 // A cluster makes one pass only: the grid must give it no more than MAX_STRIPS strips.
 // Tokens that do not exist are computed from the rows of the last one and not stored.
-// Shared memory: slots of WARPS step (544 strips + 128 m) + 16 m bytes; sums of 160 WARPS m bytes a strip added at
-// once, in the ring where there is one pass; 12 bytes a row. MIN_CTAS 2 lets the next kernel load its weights beside
-// this one's end.
-// Bound: integer instructions, 40 of the 66 that a tile of 16 x 64 takes at 8 tokens. They run at half rate, in ALU and
-// FMA pipe together, so that a tile takes 27 clocks of an SM at least; its weights come in 31.
+// Shared memory: slots of WARPS step (544 strips + 128 m) + 16 m bytes; for one token of 544 WARPS step strips, and X
+// whole. Sums of 160 WARPS m bytes a strip added at once, in the ring where there is one pass; 12 bytes a row. Where
+// MIN_CTAS is more than the CTAs that an SM gets, the next kernel loads its weights beside this one's end.
+// Bound: integer instructions, 40 of the 66 that a tile of 16 x 64 takes at 8 tokens, 40 of 53 at one. They run at half
+// rate, in ALU and FMA pipe together, so that a tile takes 27 and 24 clocks of an SM at least; its weights come in 31.
 #include "decode_load.cuh"
 #include "decode_load_x.cuh"
 #include "decode_multiply.cuh"
+#include "decode_multiply_one.cuh"
 #include "decode_plan.cuh"
 #include "decode_sums.cuh"
 
@@ -24,75 +26,56 @@ namespace {
 
 constexpr int kRingBarrier = 2;  // of all threads: the ring's barriers are there
 
-struct Warp {
-  uint32_t shared;
-  int warp, lane;
-};
+#if TOKENS == 1
+template <int kStrips>
+using WarpSums = BlockSums<kStrips>;
+#else
+template <int kStrips>
+using WarpSums = TokenSums<kStrips>;
+#endif
 
 template <int kStrips>
 __device__ __forceinline__ void run_pass(const Warp &w, const Output &output, int strip, int &sum_buffer,
                                          Position &position, uint32_t &slot, OwnXLoader &x_loader) {
   const Plan &plan = output.plan;
-  const GemmParams &p = output.p;
-  const int g = w.lane / 4;
-  const PackedRow *rows = output.rows() + strip * kPackedTileRows + g;
-  uint32_t offsets[kStrips];
-#pragma unroll
-  for (int s = 0; s < kStrips; ++s) {
-    offsets[s] =
-        packed_scale_offset<kX>(rows[s * kPackedTileRows].field_offset, rows[s * kPackedTileRows + 8].field_offset);
-  }
-  const uint32_t words_lane = static_cast<uint32_t>(w.lane * 16);
-  const uint32_t scales_lane = static_cast<uint32_t>(kPackedTileScales + g * 4);
-  uint32_t x_lane[kTokenTiles];
-#pragma unroll
-  for (int n = 0; n < kTokenTiles; ++n) {
-    x_lane[n] = static_cast<uint32_t>(plan.pass_strips) * plan.strip_bytes +
-                static_cast<uint32_t>(min(8 * n + w.lane % 8, p.m - 1)) * plan.x_row_bytes +
-                static_cast<uint32_t>(w.lane / 8 * 16);
-  }
+  const uint32_t rows =
+      w.shared + plan.rows_at + static_cast<uint32_t>((strip * kPackedTileRows + w.lane / 4) * sizeof(PackedRow));
+  const uint32_t x_at = static_cast<uint32_t>(plan.pass_strips) * plan.strip_bytes;  // in a slot
   const Tail tail(plan, w.warp);
-
-  float sums[kStrips][kTokenTiles][4] = {};
+  WarpSums<kStrips> sums(output.p, plan, rows, w);
 #pragma unroll 1
   for (int stage = 0; stage < plan.pass_stages; ++stage) {
     uint32_t weights = slot + static_cast<uint32_t>(w.warp * plan.step * kPackedTileBytes);
-    uint32_t x_address = slot + static_cast<uint32_t>(w.warp * plan.step * 2 * kPackedTileK);
+    uint32_t x = static_cast<uint32_t>(w.warp * plan.step * 2 * kPackedTileK);
+    if constexpr (kAllX) {
+      x += w.shared + plan.x_at + static_cast<uint32_t>(stage * WARPS * plan.step * 2 * kPackedTileK);
+    } else {
+      x += slot + x_at;
+    }
     int tiles = plan.step;
     if (stage == plan.full_stages) {
       weights += static_cast<uint32_t>(tail.shift * kPackedTileBytes);
-      if (X_WARPS > 0) x_address += static_cast<uint32_t>(tail.shift * 2 * kPackedTileK);
+      if (!kOwnX) x += static_cast<uint32_t>(tail.shift * 2 * kPackedTileK);
       tiles = tail.count;
     }
     mbarrier_wait(w.shared + plan.full_barrier(position.slot), position.parity);
-    if constexpr (X_WARPS == 0) {
+    if constexpr (kOwnX) {
       copy_async_wait<SLOTS - 1>();
       __syncwarp();
     }
 #pragma unroll 1
     for (; tiles > 0; --tiles) {
-      uint4 words[kStrips];
-      uint32_t bytes[kStrips];
-      uint32_t x[kTokenTiles][8];
-#pragma unroll
-      for (int s = 0; s < kStrips; ++s) {
-        words[s] = load_shared_16(weights + words_lane + s * plan.strip_bytes);
-        bytes[s] = load_shared_4(weights + scales_lane + s * plan.strip_bytes);
-      }
-#pragma unroll
-      for (int n = 0; n < kTokenTiles; ++n) load_x_fragments(x_address + x_lane[n], x[n]);
-#pragma unroll
-      for (int s = 0; s < kStrips; ++s) multiply_tile(words[s], bytes[s], offsets[s], x, sums[s]);
+      sums.add_tile(weights, x);
       weights += kPackedTileBytes;
-      x_address += 2 * kPackedTileK;
+      x += 2 * kPackedTileK;
     }
-    __syncwarp();
-    if (w.lane == 0) mbarrier_arrive(w.shared + plan.empty_barrier(position.slot));
-    if constexpr (X_WARPS == 0) x_loader.start_next(plan, slot);
+    mbarrier_arrive(w.shared + plan.empty_barrier(position.slot));
+    if constexpr (kOwnX) x_loader.start_next(plan, slot);
     slot += plan.slot_bytes;
     if (position.advance(plan)) slot = w.shared + plan.ring_at;
   }
 
+  sums.finish();
   if (plan.passes == 1) warps_barrier();  // the sums take the place of the ring
   const uint32_t warp_bytes = static_cast<uint32_t>(min(kSumStrips, plan.pass_strips)) * plan.sum_bytes;
 #pragma unroll
@@ -104,8 +87,8 @@ __device__ __forceinline__ void run_pass(const Warp &w, const Output &output, in
 #pragma unroll
     for (int s = 0; s < kSumStrips; ++s) {
       if (done + s < kStrips) {
-        store_sums(reinterpret_cast<float *>(buffer + static_cast<uint32_t>(w.warp) * warp_bytes + s * plan.sum_bytes),
-                   sums[done + s], p.m, w.lane);
+        uint8_t *const to = buffer + static_cast<uint32_t>(w.warp) * warp_bytes + s * plan.sum_bytes;
+        sums.store(reinterpret_cast<float *>(to), done + s, output.p.m);
       }
     }
     warps_barrier();
@@ -166,18 +149,21 @@ extern "C" __global__ void __launch_bounds__(quern::kAllThreads, MIN_CTAS)
     const int row = plan.first_strip * kPackedTileRows + i;
     output.bias()[i] = row < p.n ? load_bias(p, row) : 0.0f;
   }
+  if (threadIdx.x == 0) clear_shared_16(shared + plan.zeros());
   OwnXLoader x_loader(p, plan, warp, lane);
   uint32_t slot = shared + plan.ring_at;
   if constexpr (CLUSTER_K > 1) cluster_wait();  // the others have started: their shared memory can be written
   wait_for_earlier_kernels();
-  if constexpr (X_WARPS == 0) {
+  if constexpr (kAllX) {
+    load_all_x(p, plan, shared);
+  } else if constexpr (kOwnX) {
 #pragma unroll 1
     for (int i = 0; i < SLOTS; ++i) x_loader.start_next(plan, slot + static_cast<uint32_t>(i) * plan.slot_bytes);
   }
   named_barrier_sync<kRingBarrier, kAllThreads>();
   mbarrier_wait(shared + plan.rows_barrier(), 0);
 
-  const Warp w{shared, warp, lane};
+  const Warp w{shared, warp, lane, XScale(plan, shared)};
   Position position;
   int sum_buffer = 0, strip = 0;
   for (int pass = 0; pass < plan.passes; ++pass) {

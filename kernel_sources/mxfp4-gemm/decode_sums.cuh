@@ -5,7 +5,6 @@
 #include <quern/gemm_epilogue.cuh>
 #include <quern/named_barrier.cuh>
 
-#include "decode_multiply.cuh"
 #include "decode_plan.cuh"
 
 namespace quern {
@@ -32,22 +31,6 @@ struct Output {
 
 // All warps that multiply.
 __device__ __forceinline__ void warps_barrier() { named_barrier_sync<1, kThreads>(); }
-
-// A warp's sums of a strip, [token][row] with kSumStride, tokens that exist only. Accumulators: see mma_sync.cuh.
-__device__ __forceinline__ void store_sums(float *to, const float (&sums)[kTokenTiles][4], int tokens, int lane) {
-  const int g = lane / 4, t = lane % 4;
-#pragma unroll
-  for (int n = 0; n < kTokenTiles; ++n) {
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const int token = 8 * n + 2 * t + i;
-      if (token < tokens) {
-        to[token * kSumStride + g] = sums[n][i];
-        to[token * kSumStride + g + 8] = sums[n][2 + i];
-      }
-    }
-  }
-}
 
 // Add what the warps stored of kStrips strips, [warp][strip], and write Y, or send it to the CTA of the cluster that
 // does. `strip` is the first of them, `in_pass` within its pass.

@@ -40,6 +40,12 @@ uint32_t scales_of(uint32_t layout, int block, uint32_t low, uint32_t high, cons
   return packed_scales<kBf16>(bytes, block, packed_scale_offset<kBf16>(row_low.field_offset, row_high.field_offset));
 }
 
+float block_scale_of(uint32_t layout, uint32_t bytes, int index, const PackedRow &row) {
+  const auto offset = static_cast<uint32_t>(row.field_offset);
+  return layout == kLayoutMma16F16 ? packed_block_scale<kF16>(bytes, index, offset)
+                                   : packed_block_scale<kBf16>(bytes, index, offset);
+}
+
 TEST(PackedLayout, EveryBitOfAWordIsUsedOnce) {
   for (const uint32_t layout : kAllLayouts) {
     std::set<uint32_t> places;
@@ -120,6 +126,49 @@ TEST(PackedLayout, LanesFindTheirWeightsInATile) {
   }
 }
 
+// Four tiles as the one-token kernel takes them: column 2 i + b of B is X in block b of tile i, a lane scales the four
+// sums that it has by bytes of tile lane % 4, and the lanes of a row add up to its product with X.
+TEST(PackedLayout, BlocksInColumnsAddUpToTheirRows) {
+  for (const uint32_t layout : kLayouts) {
+    std::mt19937 random(9);
+    uint8_t codes[16][256], bytes[4][32];
+    int x[256];
+    PackedRow rows[16];
+    for (int row = 0; row < 16; ++row) {
+      rows[row] = packed_row(layout, 120 + row, false);
+      for (uint8_t &code : codes[row]) code = random() & 15;
+      for (int block = 0; block < 8; ++block) {
+        bytes[block / 2][packed_scale_at(row, block % 2) - kPackedTileScales] =
+            static_cast<uint8_t>(120 + row - static_cast<int>(random() % 5));
+      }
+    }
+    for (int &value : x) value = static_cast<int>(random() % 17) - 8;
+    double columns[16][8] = {};
+    for (int row = 0; row < 16; ++row) {
+      for (int k = 0; k < 256; ++k) columns[row][k / 32] += double{e2m1_to_f32(codes[row][k])} * x[k];
+    }
+    double sums[16] = {};
+    for (int lane = 0; lane < 32; ++lane) {
+      const int g = lane / 4, t = lane % 4;
+      uint32_t own;
+      std::memcpy(&own, bytes[t] + 4 * g, 4);
+      for (int index = 0; index < 4; ++index) {  // c0 and c2, then c1 and c3, of the accumulator
+        const int row = g + index % 2 * 8;
+        sums[row] += columns[row][2 * t + index / 2] * double{block_scale_of(layout, own, index, rows[row])};
+      }
+    }
+    const double unit = layout == kLayoutMma16F16 ? 0x1p-14 : 0x1p-126;
+    for (int row = 0; row < 16; ++row) {
+      double expected = 0;
+      for (int k = 0; k < 256; ++k) {
+        const int byte = bytes[k / 64][packed_scale_at(row, k / 32 % 2) - kPackedTileScales];
+        expected += std::ldexp(double{e2m1_to_f32(codes[row][k])}, byte - 127) * x[k];
+      }
+      EXPECT_EQ(sums[row] * unit * double{rows[row].scale}, expected) << row;
+    }
+  }
+}
+
 TEST(PackedLayout, PairsAreTheCodesTimesOnePowerOfTwo) {
   for (const uint32_t layout : kLayouts) {
     const double unit = layout == kLayoutMma16F16 ? 0x1p-14 : 0x1p-126;
@@ -156,6 +205,10 @@ TEST(PackedLayout, EveryScaleByteIsExactOrRefused) {
         const double multiplier = value_of(static_cast<uint16_t>(as_low), layout);
         const bool holds = packed_holds(layout, byte, row.field_offset);
         refused += !holds;
+        const int index = (largest + byte) % 4;
+        const float block_scale = block_scale_of(layout, static_cast<uint32_t>(byte) << (8 * index), index, row);
+        ASSERT_TRUE(std::isfinite(block_scale)) << "times the zeros of a block far below";
+        if (holds) ASSERT_EQ(double{block_scale}, multiplier);
         const double unit = layout == kLayoutMma16F16 ? 0x1p-14 : 0x1p-126;
         for (uint32_t nibble = 0; nibble < 16; ++nibble) {
           const double operand = double{e2m1_to_f32(nibble)} * unit * multiplier;

@@ -91,6 +91,21 @@ QUERN_HOST_DEVICE uint32_t packed_scales(uint32_t bytes, int block, uint32_t off
   return add_clamped_to_f16_field(both, offset) << 10;
 }
 
+// What a sum of products with unscaled pairs is multiplied by, where that is done in place of scaling the pairs, of
+// byte `index` of four scale bytes: finite but for a byte of 255, whose row becomes NaN in the end.
+template <uint32_t kDtype>
+QUERN_HOST_DEVICE float packed_block_scale(uint32_t bytes, int index, uint32_t field_offset) {
+#if defined(__CUDA_ARCH__)
+  const uint32_t byte = __byte_perm(bytes, 0, 0x4440u + static_cast<uint32_t>(index));
+#else
+  const uint32_t byte = bytes >> (8 * index) & 0xffu;
+#endif
+  if constexpr (kDtype == kBf16) return f32_from_bits((byte << 23) + (field_offset << 23));
+  // So far below the largest the codes are zeros; the exponent must not become that of infinity.
+  const int field = static_cast<int>(byte + field_offset);
+  return f32_from_bits(static_cast<uint32_t>((field < 0 ? 0 : field) + 127 - 15) << 23);
+}
+
 // e5m2: a table of the row's and block's eight magnitudes as bytes of E5M2, 0 and then 4 field + {0, 4, 6, 8, 10, 12,
 // 14} for field = byte + field_offset, is looked up by byte permutations.
 //

@@ -34,6 +34,16 @@ __device__ __forceinline__ float4 load_shared_f32x4(uint32_t address) {
   return value;
 }
 
+__device__ __forceinline__ void store_shared_4(uint32_t address, uint32_t value) {
+  asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
+}
+
+__device__ __forceinline__ void store_shared_16(uint32_t address, const uint4 &value) {
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(value.x), "r"(value.y), "r"(value.z),
+               "r"(value.w)
+               : "memory");
+}
+
 // 16 zero bytes.
 __device__ __forceinline__ void clear_shared_16(uint32_t address) {
   asm volatile("st.shared.v4.u32 [%0], {%1, %1, %1, %1};" ::"r"(address), "r"(0) : "memory");
