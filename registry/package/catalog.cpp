@@ -15,16 +15,32 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Whoever can write a package can run code in every process that loads it.
-void check_owner(const fs::path &path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) fail(QUERN_NOT_FOUND, path.string(), " does not exist; name a directory");
-  if (!S_ISDIR(status.st_mode)) fail(QUERN_NOT_FOUND, path.string(), " is not a directory; name one");
+// Whoever can write a package, or one of its files, can run code in every process that loads it.
+void check_writers(const fs::path &path, const struct stat &status) {
   if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
     fail(QUERN_BAD_MANIFEST, path.string(), " belongs to another user; use a copy of your own");
   }
   if ((status.st_mode & S_IWOTH) != 0)
     fail(QUERN_BAD_MANIFEST, path.string(), " is writable by everybody; chmod o-w it");
+}
+
+void check_directory(const fs::path &path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) fail(QUERN_NOT_FOUND, path.string(), " does not exist; name a directory");
+  if (!S_ISDIR(status.st_mode)) fail(QUERN_NOT_FOUND, path.string(), " is not a directory; name one");
+  check_writers(path, status);
+}
+
+// All that was read of a package, and the folders in between.
+void check_files(const fs::path &directory, const Package &package) {
+  std::set<fs::path> paths = {"kernel.json"};
+  for (const auto &[name, content] : package.files) {
+    for (fs::path path = name; !path.empty(); path = path.parent_path()) paths.insert(path);
+  }
+  for (const fs::path &path : paths) {
+    struct stat status {};
+    if (::stat((directory / path).c_str(), &status) == 0) check_writers(directory / path, status);
+  }
 }
 
 }  // namespace
@@ -49,7 +65,7 @@ Catalog Catalog::without(RefusedPackage refused) const {
 void Catalog::add_directory(const fs::path &directory) {
   std::vector<fs::path> candidates;
   try {
-    check_owner(directory);
+    check_directory(directory);
     if (fs::exists(directory / "kernel.json")) {
       candidates.push_back(directory);
     } else {
@@ -63,8 +79,10 @@ void Catalog::add_directory(const fs::path &directory) {
   }
   for (const fs::path &candidate : candidates) {
     try {
-      check_owner(candidate);
-      add(load_package(candidate));
+      check_directory(candidate);
+      std::shared_ptr<const Package> package = load_package(candidate);
+      check_files(candidate, *package);
+      add(std::move(package));
     } catch (const std::bad_alloc &) {
       throw;
     } catch (const std::exception &error) {

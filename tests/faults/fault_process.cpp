@@ -154,8 +154,10 @@ std::vector<int> run_together(int count, const std::string &faults, const std::f
 
 int each_allocation_fails(const InCache &live, const AfterFault &expect_recovered) {
   int children = 0;
+  // The check for leaks takes most of a second.
+  const int density = (__lsan_do_recoverable_leak_check == nullptr ? 50 : 10) * scale();
   for (const char *how : {":12", "+:12"}) {
-    for (int n = 1;; n += 1 + n / (50 * scale())) {
+    for (int n = 1;; n += 1 + n / density) {
       const TemporaryDirectory directory;
       const CacheSettings settings = settings_of(directory / "cache");
       Progress *progress = shared_memory<Progress>();

@@ -102,6 +102,27 @@ TEST_F(CatalogTest, WhatEverybodyMayWriteIsRefused) {
   EXPECT_NE(reason_for(nothing, directory_.path().string()).find("writable by everybody"), std::string::npos);
 }
 
+TEST_F(CatalogTest, AFileThatEverybodyMayWriteIsRefusedToo) {
+  const fs::path package = add("package", "you/package");
+  for (const char *file : {"kernel.json", "kernel.cu"}) {
+    ::chmod((package / file).c_str(), 0666);
+    const Catalog catalog(directory_.path().string());
+    EXPECT_EQ(find(catalog, "you/package"), nullptr) << file;
+    EXPECT_NE(reason_for(catalog, package.string()).find(file + std::string(" is writable by everybody")),
+              std::string::npos);
+    ::chmod((package / file).c_str(), 0644);
+  }
+  EXPECT_NE(find(Catalog(directory_.path().string()), "you/package"), nullptr);
+}
+
+TEST_F(CatalogTest, AnotherUsersFileIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "giving a file to another user takes root";
+  const fs::path package = add("package", "you/package");
+  ASSERT_EQ(::chown((package / "kernel.cu").c_str(), 12345, 12345), 0);
+  const Catalog catalog(directory_.path().string());
+  EXPECT_NE(reason_for(catalog, package.string()).find("kernel.cu belongs to another user"), std::string::npos);
+}
+
 TEST_F(CatalogTest, AnotherUsersDirectoryIsRefused) {
   if (::geteuid() != 0) GTEST_SKIP() << "giving a directory to another user takes root";
   const fs::path stranger = add("stranger", "you/stranger");
