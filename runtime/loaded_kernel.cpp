@@ -88,16 +88,18 @@ LoadedKernel::LoadedKernel(std::shared_ptr<Device> device, const std::string &na
     fail(QUERN_UNSUPPORTED, "shared_bytes is ", shared_bytes, "; a block of ", device_->name(), " has ",
          device_->facts().shared_memory);
   }
-  const auto [package, variant] = find_variant(*device_->hub().catalog(), name);
-  package_ = package;
-  name_ = package->kernel_name(*variant);
-  entry_ = variant->entry;
+  const Found found = find_variant(*device_->hub().catalog(), name);
+  package_ = found.package;
+  const Package &package = *found.package;
+  const Variant &variant = *found.variant;
+  name_ = package.kernel_name(variant);
+  entry_ = variant.entry;
   const Target wanted = choose_target(*device_, target);
-  if (auto reason = refuse_capability(*variant, wanted.capability)) fail(QUERN_UNSUPPORTED, name_, ": ", *reason);
-  const auto values = read_options(options, *package->manifest.operation, *variant);
-  const auto unit_for = [&](const Target &chosen) { return make_compile_unit(*package, *variant, chosen, values); };
-  const auto [unit, code] = obtain_code(*device_, *variant, unit_for(wanted), unit_for);
-  module_ = load_unit(*device_, *variant, unit, unit_for, &code).module;
+  if (auto reason = refuse_capability(variant, wanted.capability)) fail(QUERN_UNSUPPORTED, name_, ": ", *reason);
+  const auto values = read_options(options, *package.manifest.operation, variant);
+  const auto unit_for = [&](const Target &chosen) { return make_compile_unit(package, variant, chosen, values); };
+  const auto [unit, code] = obtain_code(*device_, variant, unit_for(wanted), unit_for);
+  module_ = load_unit(*device_, variant, unit, unit_for, &code).module;
   target_ = unit->target.name();
   parameter_bytes_ = parameter_sizes(code.entry.code, entry_).value_or(std::vector<size_t>{});
   registers_ = code.entry.registers;

@@ -9,8 +9,9 @@ namespace {
 
 template <typename Members>
 auto find_place(Members &members, std::string_view key) {
-  return std::lower_bound(members.begin(), members.end(), key,
-                          [](const JsonMember &member, std::string_view wanted) { return member.key < wanted; });
+  return std::lower_bound(members.begin(), members.end(), key, [](const JsonMember &member, std::string_view wanted) {
+    return std::string_view(member.key).compare(wanted) < 0;
+  });
 }
 
 }  // namespace
