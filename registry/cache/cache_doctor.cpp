@@ -4,6 +4,7 @@
 
 #include "registry/cache/blob_store.hpp"
 #include "registry/cache/cache.hpp"
+#include "registry/format/file_tree.hpp"
 #include "registry/trust/signature.hpp"
 #include "runtime/base/error.hpp"
 #include "runtime/base/sha256.hpp"
@@ -96,23 +97,12 @@ void check_refs(const Directory &directory, BlobStore &blobs, Examination &exami
   }
 }
 
-// Files below a folder of the cache, with the folder before their names.
-void list_files(const Directory &directory, const std::string &folder, int depth, std::vector<std::string> &files) {
-  for (const std::string &name : directory.names(folder)) {
-    const std::string path = folder + "/" + name;
-    const auto identity = directory.identify(path);
-    if (identity && identity->folder && depth > 0) {
-      list_files(directory, path, depth - 1, files);
-    } else if (identity) {
-      files.push_back(path);
-    }
-  }
-}
-
 // What is sealed is read and hashed; what is not has no business here. Neither is anyone's to repair but who seals.
 void check_seal(const Directory &directory, const Seal &seal, Examination &examination) {
   std::vector<std::string> files;
-  for (const char *folder : {"jit", "blobs", "refs", "tuned"}) list_files(directory, folder, 3, files);
+  for (const char *folder : {"jit", "blobs", "refs", "tuned"}) {
+    for (std::string &file : list_files(directory, folder, 3)) files.push_back(std::move(file));
+  }
   for (const auto &[path, digest] : seal.files) files.push_back(path);
   std::sort(files.begin(), files.end());
   files.erase(std::unique(files.begin(), files.end()), files.end());

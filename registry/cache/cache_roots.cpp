@@ -86,8 +86,7 @@ void write_root(const Directory &directory, const CacheRoot &root) {
   out.member("schema", 1);
   out.member("manifests", root.manifests);
   out.member("entries", root.entries);
-  out.end_object();
-  const std::string content = out.take() + "\n";
+  const std::string content = out.finish();
   directory.publish("roots/" + root.name + ".json", as_bytes(content));
 }
 

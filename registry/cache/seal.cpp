@@ -139,8 +139,7 @@ std::string write_seal(const Seal &seal) {
   out.member("nvrtc", seal.nvrtc);
   out.member("manifests", seal.manifests);
   out.member("files", seal.files);
-  out.end_object();
-  return out.take() + "\n";
+  return out.finish();
 }
 
 Seal load_seal(const Directory &directory, const std::vector<PublicKey> &keys, const Clock &clock) {

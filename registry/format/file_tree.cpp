@@ -40,7 +40,25 @@ std::string read_all(int fd, size_t size, const fs::path &base, std::string_view
   return bytes;
 }
 
+void collect_files(const Directory &directory, const std::string &folder, int depth, std::vector<std::string> &files) {
+  for (const std::string &name : directory.names(folder)) {
+    const std::string path = folder.empty() ? name : folder + "/" + name;
+    const auto identity = directory.identify(path);
+    if (identity && identity->folder && depth > 0) {
+      collect_files(directory, path, depth - 1, files);
+    } else if (identity) {
+      files.push_back(path);
+    }
+  }
+}
+
 }  // namespace
+
+std::vector<std::string> list_files(const Directory &directory, const std::string &folder, int depth) {
+  std::vector<std::string> files;
+  collect_files(directory, folder, depth, files);
+  return files;
+}
 
 std::optional<std::string> read_below(const fs::path &base, std::string_view path, size_t limit) {
   FileDescriptor at(::open(base.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

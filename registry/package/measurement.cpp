@@ -79,8 +79,7 @@ std::string write_measurement(const Measurement &measurement, const Operation &o
     out.end_array();
   }
   out.end_array();
-  out.end_object();
-  return out.take() + "\n";
+  return out.finish();
 }
 
 }  // namespace quern

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "registry/format/file_tree.hpp"
 #include "registry/package/package.hpp"
 #include "registry/package/published_package.hpp"
-#include "runtime/base/directory.hpp"
 #include "runtime/base/json.hpp"
 #include "runtime/base/json_writer.hpp"
 #include "runtime/base/sha256.hpp"
@@ -14,6 +14,8 @@ namespace quern {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int kMaxDepth = 64;  // of folders that are looked at
 
 std::string digest_of(std::string_view bytes) { return hex(sha256(as_bytes(bytes))); }
 
@@ -80,20 +82,6 @@ bool is_licence(const std::string &path) {
   return name.starts_with("license") || name.starts_with("licence") || name.starts_with("copying");
 }
 
-// Below `folder`; of what is hidden, nothing.
-void list_files(const Directory &directory, const std::string &folder, std::vector<std::string> &files) {
-  for (const std::string &name : directory.names(folder)) {
-    if (name[0] == '.') continue;
-    const std::string path = folder.empty() ? name : folder + "/" + name;
-    const auto found = directory.identify(path);
-    if (found && found->folder) {
-      list_files(directory, path, files);
-    } else {
-      files.push_back(path);
-    }
-  }
-}
-
 std::vector<std::string> find_warnings(const fs::path &directory, const Manifest &manifest) {
   std::vector<std::string> warnings;
   std::set<std::string> listed = {"kernel.json", "kernel.json.sig"};
@@ -101,10 +89,9 @@ std::vector<std::string> find_warnings(const fs::path &directory, const Manifest
   if (std::none_of(listed.begin(), listed.end(), is_licence)) {
     warnings.push_back("no licence file is listed in files: nobody may know whether they may use the package");
   }
-  std::vector<std::string> files;
-  list_files(Directory(directory), "", files);
-  for (const std::string &file : files) {
-    if (listed.count(file) == 0) warnings.push_back(file + " is not listed in files and is left out");
+  for (const std::string &file : list_files(Directory(directory), "", kMaxDepth)) {
+    const bool is_hidden = file[0] == '.' || file.find("/.") != std::string::npos;
+    if (!is_hidden && listed.count(file) == 0) warnings.push_back(file + " is not listed in files and is left out");
   }
   std::sort(warnings.begin(), warnings.end());
   return warnings;

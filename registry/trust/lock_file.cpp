@@ -187,8 +187,7 @@ std::string write_lock_file(std::vector<LockedKernel> kernels) {
     out.end_object();
   }
   out.end_array();
-  out.end_object();
-  return out.take() + "\n";
+  return out.finish();
 }
 
 void require_locked(const LockedKernel &kernel, const std::map<std::string, std::string> &digests) {

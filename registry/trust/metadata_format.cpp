@@ -21,11 +21,6 @@ void write_head(JsonWriter &out, const char *role, int64_t version, int64_t expi
   out.member("expires", format_utc_time(expires));
 }
 
-std::string finish(JsonWriter &out) {
-  out.end_object();
-  return out.take() + "\n";
-}
-
 KeySet read_role(JsonObject &roles, const char *name, const KeySet &all) {
   JsonObject object(roles.need(name), roles.path(name));
   KeySet role;
@@ -126,14 +121,14 @@ std::string write_root(const RootDocument &root) {
   write_role(out, "timestamp", root.timestamp);
   write_role(out, "snapshot", root.snapshot);
   out.end_object();
-  return finish(out);
+  return out.finish();
 }
 
 std::string write_timestamp(const TimestampDocument &timestamp) {
   JsonWriter out;
   write_head(out, "timestamp", timestamp.version, timestamp.expires);
   write_reference(out, "snapshot", timestamp.snapshot);
-  return finish(out);
+  return out.finish();
 }
 
 std::string write_snapshot(const SnapshotDocument &snapshot) {
@@ -142,7 +137,7 @@ std::string write_snapshot(const SnapshotDocument &snapshot) {
   out.begin_object("packages");
   for (const auto &[id, reference] : snapshot.packages) write_reference(out, id, reference);
   out.end_object();
-  return finish(out);
+  return out.finish();
 }
 
 std::string root_path(int64_t version) { return text("root/", version, ".json"); }

@@ -37,8 +37,7 @@ std::string write_state(const State &state) {
   out.member("schema", 1);
   out.member("anchor", state.anchor);
   out.member("seen", format_utc_time(state.seen));
-  out.end_object();
-  return out.take() + "\n";
+  return out.finish();
 }
 
 std::optional<State> read_state(const Directory &base, const std::string &path) {

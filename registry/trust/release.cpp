@@ -93,8 +93,7 @@ std::string write_release(const Release &release) {
   out.member("min_client", client_name(release.min_client));
   out.member("yanked", release.yanked);
   out.member("revoked", release.revoked);
-  out.end_object();
-  return out.take() + "\n";
+  return out.finish();
 }
 
 bool is_revocation_reason(const std::string &reason) {

@@ -45,6 +45,11 @@ class JsonWriter {
   }
 
   std::string take() { return std::move(out_); }
+  // Of a file that is one object: ends that object and the line.
+  std::string finish() {
+    end_object();
+    return take() + "\n";
+  }
 
  private:
   void begin(char bracket);
