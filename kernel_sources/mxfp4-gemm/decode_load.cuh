@@ -74,7 +74,7 @@ class WeightLoader {
     __syncwarp();
     if (lane_ < at.strips) {
       const int64_t strip = plan_.first_strip + at.first_strip + lane_;
-      const int64_t tile = strip * plan_.k_tiles + plan_.first_tile + at.stage * WARPS * plan_.step;
+      const int64_t tile = strip * plan_.k_tiles + at.stage * WARPS * plan_.step;
       const uint32_t destination = slot(at) + static_cast<uint32_t>(lane_) * plan_.strip_bytes;
       bulk_copy(destination, p_.blocks + tile * kPackedTileBytes, bytes, barrier, policy_);
     }

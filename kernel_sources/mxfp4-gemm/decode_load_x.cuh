@@ -21,8 +21,8 @@ __device__ __forceinline__ uint32_t max_of_halves(uint32_t a, uint32_t b) {
 // is that it has seen, as bits without a sign. All is there when they have met behind this.
 __device__ __forceinline__ void load_all_x(const GemmParams &p, const Plan &plan, uint32_t shared) {
   constexpr int kAtOnce = 4;
-  const int warp = static_cast<int>(threadIdx.x) / 32, end = plan.own_tiles * kPackedTileK;
-  const auto *x = static_cast<const uint16_t *>(p.x) + plan.first_tile * kPackedTileK;
+  const int warp = static_cast<int>(threadIdx.x) / 32, end = plan.k_tiles * kPackedTileK;
+  const auto *x = static_cast<const uint16_t *>(p.x);
   uint32_t largest = 0;  // of both halves
   for (int first = 8 * static_cast<int>(threadIdx.x); first < end; first += kAtOnce * 8 * kThreads) {
     uint4 eights[kAtOnce];
@@ -30,7 +30,7 @@ __device__ __forceinline__ void load_all_x(const GemmParams &p, const Plan &plan
     for (int i = 0; i < kAtOnce; ++i) {
       const int at = first + i * 8 * kThreads;
       eights[i] = make_uint4(0, 0, 0, 0);
-      if (plan.first_tile * kPackedTileK + at < p.k) eights[i] = *reinterpret_cast<const uint4 *>(x + at);
+      if (at < p.k) eights[i] = *reinterpret_cast<const uint4 *>(x + at);
     }
 #pragma unroll
     for (int i = 0; i < kAtOnce; ++i) {
@@ -84,7 +84,7 @@ class OwnXLoader {
         four_rows_(8 * p.x_stride),
         tokens_(p.m - lane / 8),
         columns_(p.k),
-        first_column_((plan.first_tile + warp * plan.step) * kPackedTileK + lane % 8 * 8),
+        first_column_(warp * plan.step * kPackedTileK + lane % 8 * 8),
         column_(first_column_),
         lane_offset_(static_cast<uint32_t>(plan.pass_strips) * plan.strip_bytes +
                      static_cast<uint32_t>(lane / 8) * plan.x_row_bytes +
@@ -136,7 +136,7 @@ class OwnXLoader {
 class SharedXLoader {
  public:
   __device__ __forceinline__ SharedXLoader(const GemmParams &p, const Plan &plan, uint32_t shared, int thread)
-      : p_(p), plan_(plan), shared_(shared), column_(plan.first_tile * kPackedTileK + 8 * thread) {
+      : p_(p), plan_(plan), shared_(shared), column_(8 * thread) {
     destination_ = shared + plan.ring_at + static_cast<uint32_t>(plan.pass_strips) * plan.strip_bytes +
                    static_cast<uint32_t>(16 * thread);
   }
@@ -153,7 +153,7 @@ class SharedXLoader {
   __device__ __forceinline__ void copy(const StageSequence &at) const {
     constexpr int kThreads = 32 * X_WARPS;
     int column = column_ + at.stage * WARPS * plan_.step * kPackedTileK;
-    const int end = (plan_.first_tile + at.stage * WARPS * plan_.step + plan_.stage_tiles(at.stage)) * kPackedTileK;
+    const int end = (at.stage * WARPS * plan_.step + plan_.stage_tiles(at.stage)) * kPackedTileK;
     uint32_t to = destination_ + at.position.slot * plan_.slot_bytes;
     for (; column < end; column += 8 * kThreads) {
       const bool valid = column < p_.k;

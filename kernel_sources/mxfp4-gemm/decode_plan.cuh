@@ -1,9 +1,9 @@
 // What a CTA and its warps do in decode_sm90a.cu, and where things lie in shared memory. kernel.json computes the size
 // of shared memory by the same rules.
 //
-// Strips of 16 rows go to clusters evenly, K to the CTAs of a cluster evenly. A CTA takes its strips in passes of up
-// to MAX_STRIPS. A pass goes along K in stages of WARPS * step K64 tiles of all its strips; in a stage every warp has
-// the same `step` tiles of each strip, and so the same part of X. What remains in the end is shared out evenly.
+// Strips of 16 rows go to CTAs evenly. A CTA takes its strips in passes of up to MAX_STRIPS. A pass goes along K in
+// stages of WARPS * step K64 tiles of all its strips; in a stage every warp has the same `step` tiles of each strip,
+// and so the same part of X. What remains in the end is shared out evenly.
 #pragma once
 
 #include <quern/gemm_params.h>
@@ -19,7 +19,6 @@ constexpr int kSumStride = kPackedTileRows + 4;  // floats of a token: keeps the
 // How X comes (decode_load_x.cuh): once and for all stages; or a stage's part by the warp that reads it, or by others.
 constexpr bool kAllX = TOKENS == 1, kOwnX = !kAllX && X_WARPS == 0;
 static_assert(!kAllX || X_WARPS == 0, "who multiplies loads all of X");
-constexpr int kSumStrips = MAX_STRIPS < SUM_STRIPS ? MAX_STRIPS : SUM_STRIPS;  // added at once
 
 // What is copied to elsewhere than a multiple of 128 comes a tenth slower.
 __device__ __forceinline__ uint32_t aligned(uint32_t bytes) { return (bytes + 127u) & ~127u; }
@@ -39,8 +38,6 @@ struct Part {
 
 struct Plan {
   int k_tiles;      // of a strip
-  int first_tile;   // of this CTA's part of K
-  int own_tiles;    // of it
   int step;         // tiles of a warp in a stage
   int full_stages;  // of a pass, with WARPS * step tiles a strip
   int tail_tiles;   // of one more stage; 0: none
@@ -51,27 +48,23 @@ struct Plan {
   int passes;
   int pass_strips;  // at most
   uint32_t slot_bytes, strip_bytes, x_row_bytes, sum_bytes;
-  uint32_t ring_at, sums_at, parts_at, rows_at, bias_at, x_at;  // in shared memory; barriers are at 0
+  uint32_t ring_at, sums_at, rows_at, bias_at, x_at;  // in shared memory; barriers are at 0
 
-  __device__ __forceinline__ Plan(const GemmParams &p, int rank) {
-    const int clusters = static_cast<int>(gridDim.x) / CLUSTER_K;
+  __device__ __forceinline__ explicit Plan(const GemmParams &p) {
+    const int ctas = static_cast<int>(gridDim.x);
     const int row_tiles = ceil_div(p.n, kPackedTileRows);
-    const Part own_strips(row_tiles, clusters, static_cast<int>(blockIdx.x) / CLUSTER_K);
+    const Part own_strips(row_tiles, ctas, static_cast<int>(blockIdx.x));
     first_strip = own_strips.first;
     strips = own_strips.size;
-    const int most_strips = ceil_div(row_tiles, clusters);
+    const int most_strips = ceil_div(row_tiles, ctas);
     passes = ceil_div(most_strips, MAX_STRIPS);
     pass_strips = passes == 1 ? most_strips : ceil_div(most_strips, passes);
 
     k_tiles = ceil_div(p.k, kPackedTileK);
-    const Part part(k_tiles, CLUSTER_K, rank);
-    first_tile = part.first;
-    own_tiles = part.size;
-    const int most_tiles = ceil_div(k_tiles, CLUSTER_K);
-    const int most_stages = ceil_div(most_tiles, WARPS * MAX_TILES);
-    step = most_stages == 1 ? ceil_div(most_tiles, WARPS) : ceil_div(most_tiles, WARPS * most_stages);
-    full_stages = own_tiles / (WARPS * step);
-    tail_tiles = own_tiles - full_stages * WARPS * step;
+    const int most_stages = ceil_div(k_tiles, WARPS * MAX_TILES);
+    step = most_stages == 1 ? ceil_div(k_tiles, WARPS) : ceil_div(k_tiles, WARPS * most_stages);
+    full_stages = k_tiles / (WARPS * step);
+    tail_tiles = k_tiles - full_stages * WARPS * step;
     pass_stages = full_stages + (tail_tiles > 0 ? 1 : 0);
     slots = min(SLOTS, most_stages * passes);
 
@@ -79,20 +72,14 @@ struct Plan {
     x_row_bytes = static_cast<uint32_t>(WARPS * step * 2 * kPackedTileK + 16);  // rows 16 bytes apart in the banks
     slot_bytes = aligned(static_cast<uint32_t>(pass_strips) * strip_bytes + (kAllX ? 0u : p.m * x_row_bytes));
     sum_bytes = static_cast<uint32_t>(p.m * kSumStride * 4);
-    const uint32_t all_sums = static_cast<uint32_t>(2 * WARPS * min(kSumStrips, pass_strips)) * sum_bytes;
+    const uint32_t all_sums = static_cast<uint32_t>(WARPS * pass_strips) * sum_bytes;
     ring_at = aligned(static_cast<uint32_t>(16 * slots + 32 + 4 * WARPS));
     // The only pass has no use for the ring when it ends.
     const uint32_t ring_bytes = static_cast<uint32_t>(slots) * slot_bytes;
     sums_at = passes == 1 ? ring_at : ring_at + ring_bytes;
-    parts_at = passes == 1 ? ring_at + max(ring_bytes, all_sums) : sums_at + all_sums;
-    rows_at = parts_at + (CLUSTER_K > 1 ? CLUSTER_K * part_bytes(p.m) : 0u);
+    rows_at = passes == 1 ? ring_at + max(ring_bytes, all_sums) : sums_at + all_sums;
     bias_at = rows_at + static_cast<uint32_t>(most_strips) * kPackedTileRows * sizeof(PackedRow);
     x_at = bias_at + static_cast<uint32_t>(most_strips) * kPackedTileRows * sizeof(float);
-  }
-
-  // What the CTAs of a cluster send to one of them: [rank][own strip][token][row].
-  __device__ __forceinline__ uint32_t part_bytes(int m) const {
-    return static_cast<uint32_t>(ceil_div(pass_strips, CLUSTER_K) * kPackedTileRows * m * 4);
   }
 
   __device__ __forceinline__ int stage_tiles(int stage) const {

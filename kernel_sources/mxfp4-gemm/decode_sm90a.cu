@@ -5,12 +5,10 @@
 // fragment of X for all of these strips (decode_multiply.cuh; decode_multiply_one.cuh for one token). One more warp
 // loads weights into a ring of SLOTS stages (decode_load.cuh), beginning before the kernel that this one depends on
 // has ended. X comes beside them, by X_WARPS more warps or by those that use it, and one token at once
-// (decode_load_x.cuh). In the end the warps' sums, and those of a cluster of CLUSTER_K CTAs that share K, are added in
-// fixed order (decode_sums.cuh).
-// A cluster makes one pass only: the grid must give it no more than MAX_STRIPS strips.
+// (decode_load_x.cuh). In the end the warps' sums are added in fixed order (decode_sums.cuh).
 // Tokens that do not exist are computed from the rows of the last one and not stored.
 // Shared memory: slots of WARPS step (544 strips + 128 m) + 16 m bytes; for one token of 544 WARPS step strips, and X
-// whole. Sums of 160 WARPS m bytes a strip added at once, in the ring where there is one pass; 12 bytes a row. Where
+// whole. Sums of 80 WARPS m bytes a strip of a pass, in the ring where there is one pass; 12 bytes a row. Where
 // MIN_CTAS is more than the CTAs that an SM gets, the next kernel loads its weights beside this one's end.
 // Bound: integer instructions, 40 of the 66 that a tile of 16 x 64 takes at 8 tokens, 40 of 53 at one. They run at half
 // rate, in ALU and FMA pipe together, so that a tile takes 27 and 24 clocks of an SM at least; its weights come in 31.
@@ -35,8 +33,8 @@ using WarpSums = TokenSums<kStrips>;
 #endif
 
 template <int kStrips>
-__device__ __forceinline__ void run_pass(const Warp &w, const Output &output, int strip, int &sum_buffer,
-                                         Position &position, uint32_t &slot, OwnXLoader &x_loader) {
+__device__ __forceinline__ void run_pass(const Warp &w, const Output &output, int strip, Position &position,
+                                         uint32_t &slot, OwnXLoader &x_loader) {
   const Plan &plan = output.plan;
   const uint32_t rows =
       w.shared + plan.rows_at + static_cast<uint32_t>((strip * kPackedTileRows + w.lane / 4) * sizeof(PackedRow));
@@ -76,39 +74,20 @@ __device__ __forceinline__ void run_pass(const Warp &w, const Output &output, in
   }
 
   sums.finish();
-  if (plan.passes == 1) warps_barrier();  // the sums take the place of the ring
-  const uint32_t warp_bytes = static_cast<uint32_t>(min(kSumStrips, plan.pass_strips)) * plan.sum_bytes;
+  warps_barrier();  // all have read the last pass's sums, or the ring, whose place these take
+  float *to = reinterpret_cast<float *>(output.memory + plan.sums_at + w.warp * kStrips * plan.sum_bytes);
 #pragma unroll
-  for (int done = 0; done < kStrips; done += kSumStrips) {
-    constexpr int kRest = kStrips % kSumStrips;
-    // Two buffers, so that one barrier is enough: the next one comes after everyone has read this buffer.
-    uint8_t *buffer = output.memory + plan.sums_at + static_cast<uint32_t>(sum_buffer * WARPS) * warp_bytes;
-    sum_buffer ^= 1;
-#pragma unroll
-    for (int s = 0; s < kSumStrips; ++s) {
-      if (done + s < kStrips) {
-        uint8_t *const to = buffer + static_cast<uint32_t>(w.warp) * warp_bytes + s * plan.sum_bytes;
-        sums.store(reinterpret_cast<float *>(to), done + s, output.p.m);
-      }
-    }
-    warps_barrier();
-    const float *from = reinterpret_cast<const float *>(buffer);
-    if (done + kSumStrips <= kStrips) {
-      add_warps<kSumStrips>(output, from, strip + done, done);
-    } else {
-      add_warps<kRest == 0 ? 1 : kRest>(output, from, strip + done, done);
-    }
-  }
+  for (int s = 0; s < kStrips; ++s) sums.store(to + s * (plan.sum_bytes / 4), s, output.p.m);
 }
 
 // A pass of `strips` strips, from kStrips on: loops over them are unrolled for each number.
 template <int kStrips>
-__device__ __forceinline__ void run_pass_of(int strips, const Warp &w, const Output &output, int strip, int &sum_buffer,
+__device__ __forceinline__ void run_pass_of(int strips, const Warp &w, const Output &output, int strip,
                                             Position &position, uint32_t &slot, OwnXLoader &x_loader) {
   if (strips == kStrips) {
-    run_pass<kStrips>(w, output, strip, sum_buffer, position, slot, x_loader);
+    run_pass<kStrips>(w, output, strip, position, slot, x_loader);
   } else if constexpr (kStrips < MAX_STRIPS) {
-    run_pass_of<kStrips + 1>(strips, w, output, strip, sum_buffer, position, slot, x_loader);
+    run_pass_of<kStrips + 1>(strips, w, output, strip, position, slot, x_loader);
   }
 }
 
@@ -122,17 +101,14 @@ extern "C" __global__ void __launch_bounds__(quern::kAllThreads, MIN_CTAS)
   const uint32_t shared = shared_address(memory);
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 32, 0);
-  const int rank = CLUSTER_K == 1 ? 0 : static_cast<int>(cluster_rank());
-  const Plan plan(p, rank);
+  const Plan plan(p);
   if (plan.strips == 0) return;
   let_later_kernels_start();
-  if constexpr (CLUSTER_K > 1) cluster_arrive();
 
   if (warp == WARPS) {
     const WeightLoader loader(p, plan, shared, lane);
     named_barrier_arrive<kRingBarrier, kAllThreads>();
     loader.load();
-    if constexpr (CLUSTER_K > 1) cluster_wait();
     return;
   }
   if (X_WARPS > 0 && warp > WARPS) {
@@ -140,11 +116,10 @@ extern "C" __global__ void __launch_bounds__(quern::kAllThreads, MIN_CTAS)
     named_barrier_sync<kRingBarrier, kAllThreads>();
     wait_for_earlier_kernels();
     loader.load();
-    if constexpr (CLUSTER_K > 1) cluster_wait();
     return;
   }
 
-  const Output output{p, plan, memory, rank};
+  const Output output{p, plan, memory};
   for (int i = static_cast<int>(threadIdx.x); i < plan.strips * kPackedTileRows; i += kThreads) {
     const int row = plan.first_strip * kPackedTileRows + i;
     output.bias()[i] = row < p.n ? load_bias(p, row) : 0.0f;
@@ -152,7 +127,6 @@ extern "C" __global__ void __launch_bounds__(quern::kAllThreads, MIN_CTAS)
   if (threadIdx.x == 0) clear_shared_16(shared + plan.zeros());
   OwnXLoader x_loader(p, plan, warp, lane);
   uint32_t slot = shared + plan.ring_at;
-  if constexpr (CLUSTER_K > 1) cluster_wait();  // the others have started: their shared memory can be written
   wait_for_earlier_kernels();
   if constexpr (kAllX) {
     load_all_x(p, plan, shared);
@@ -165,15 +139,12 @@ extern "C" __global__ void __launch_bounds__(quern::kAllThreads, MIN_CTAS)
 
   const Warp w{shared, warp, lane, XScale(plan, shared)};
   Position position;
-  int sum_buffer = 0, strip = 0;
+  int strip = 0;
   for (int pass = 0; pass < plan.passes; ++pass) {
     const int strips = plan.passes == 1 ? plan.strips : Part(plan.strips, plan.passes, pass).size;
-    run_pass_of<1>(strips, w, output, strip, sum_buffer, position, slot, x_loader);
+    run_pass_of<1>(strips, w, output, strip, position, slot, x_loader);
+    warps_barrier();
+    add_warps(output, strip, strips);
     strip += strips;
-  }
-  if constexpr (CLUSTER_K > 1) {
-    cluster_arrive();
-    cluster_wait();
-    add_cluster(output);
   }
 }

@@ -1,7 +1,6 @@
-// The sums of a pass of decode_sm90a.cu: from the warps, and the CTAs of a cluster, to Y. All additions in fixed order.
+// The sums of a pass of decode_sm90a.cu: from the warps to Y. All additions in fixed order.
 #pragma once
 
-#include <quern/cluster.cuh>
 #include <quern/gemm_epilogue.cuh>
 #include <quern/named_barrier.cuh>
 
@@ -15,7 +14,6 @@ struct Output {
   const GemmParams &p;
   const Plan &plan;
   uint8_t *memory;
-  int rank;
 
   __device__ __forceinline__ const PackedRow *rows() const {
     return reinterpret_cast<const PackedRow *>(memory + plan.rows_at);
@@ -32,44 +30,26 @@ struct Output {
 // All warps that multiply.
 __device__ __forceinline__ void warps_barrier() { named_barrier_sync<1, kThreads>(); }
 
-// Add what the warps stored of kStrips strips, [warp][strip], and write Y, or send it to the CTA of the cluster that
-// does. `strip` is the first of them, `in_pass` within its pass.
-template <int kStrips>
-__device__ __forceinline__ void add_warps(const Output &output, const float *sums, int strip, int in_pass) {
+// Add what the warps stored of a pass, [warp][strip], and write Y. `strip` is the pass's first.
+__device__ __forceinline__ void add_warps(const Output &output, int strip, int strips) {
+  // One token's strips one after another; those of several tokens as if there were a power of two.
+  constexpr int kStep = TOKENS == 1 ? 1 : 4;
+  static_assert(TOKENS == 1 || MAX_STRIPS <= kStep, "a token's strips");
   const Plan &plan = output.plan;
   const int tokens = output.p.m;
   const int strip_floats = tokens * kSumStride;
-  const int warp_floats = min(kSumStrips, plan.pass_strips) * strip_floats;
-  for (int i = static_cast<int>(threadIdx.x); i < kStrips * kPackedTileRows * tokens; i += kThreads) {
-    const int row = i % kPackedTileRows, s = i / kPackedTileRows % kStrips, token = i / kPackedTileRows / kStrips;
+  const int warp_floats = strips * strip_floats;
+  const int items = TOKENS == 1 ? strips : kStep * tokens;
+  const float *sums = reinterpret_cast<const float *>(output.memory + plan.sums_at);
+  for (int i = static_cast<int>(threadIdx.x); i < items * kPackedTileRows; i += kThreads) {
+    const int row = i % kPackedTileRows, item = i / kPackedTileRows;
+    const int s = TOKENS == 1 ? item : item % kStep, token = TOKENS == 1 ? 0 : item / kStep;
+    if (s >= strips) continue;
     const float *from = sums + s * strip_floats + token * kSumStride + row;
     float sum = from[0];
 #pragma unroll
     for (int warp = 1; warp < WARPS; ++warp) sum += from[warp * warp_floats];
-    if constexpr (CLUSTER_K == 1) {
-      output.finish(sum, token, (strip + s) * kPackedTileRows + row);
-    } else {
-      const int at = in_pass + s;
-      const uint32_t to = plan.parts_at + output.rank * plan.part_bytes(tokens) +
-                          ((at / CLUSTER_K * tokens + token) * kPackedTileRows + row) * 4;
-      store_cluster(shared_address(output.memory + to), static_cast<uint32_t>(at % CLUSTER_K), sum);
-    }
-  }
-}
-
-// Of the only pass: add what the CTAs of the cluster sent, and write Y.
-__device__ __forceinline__ void add_cluster(const Output &output) {
-  const int tokens = output.p.m;
-  const int part_floats = static_cast<int>(output.plan.part_bytes(tokens) / 4);
-  const float *parts = reinterpret_cast<const float *>(output.memory + output.plan.parts_at);
-  const int own_strips = (output.plan.strips - output.rank + CLUSTER_K - 1) / CLUSTER_K;
-  for (int i = static_cast<int>(threadIdx.x); i < own_strips * kPackedTileRows * tokens; i += kThreads) {
-    const int row = i % kPackedTileRows, token = i / kPackedTileRows % tokens;
-    const int strip = i / kPackedTileRows / tokens * CLUSTER_K + output.rank;
-    float sum = parts[i];
-#pragma unroll
-    for (int part = 1; part < CLUSTER_K; ++part) sum += parts[part * part_floats + i];
-    output.finish(sum, token, strip * kPackedTileRows + row);
+    output.finish(sum, token, (strip + s) * kPackedTileRows + row);
   }
 }
 
