@@ -13,10 +13,10 @@
 // swizzle 128 bytes, which is K of 128. w_map as in prefill_sm90a.cu.
 // Grid: with CLUSTER_K 1 MIN_CTAS times the number of SMs, or the tiles if those are fewer; else CLUSTER_K times the
 // tiles.
-// Shared memory: 2 STAGES * (4352 + 64 TILE_TOKENS) bytes, with CLUSTER_K 1 TILE_TOKENS * (272 + 32) for Y and the
-// scales of tokens, and 256 for barriers.
-// Bound: memory for few tokens. For many, if fast, the chip's power; promoted, conversion and promotion, which are not
-// all hidden beside wgmma and weigh least in the largest tile.
+// Shared memory: 2 STAGES * (4352 + 64 TILE_TOKENS) bytes; for each of TILE_TOKENS / CLUSTER_K tokens 272 + 32 for Y
+// and the token's scales and 512 from each other CTA of the cluster; and 256 for barriers. Bound: memory for few
+// tokens. For many, if fast, the chip's power; promoted, conversion and promotion, which are not all hidden beside
+// wgmma and weigh least in the largest tile.
 #include "fp8_multiply.cuh"
 
 namespace quern {

@@ -14,9 +14,9 @@ __device__ __forceinline__ void load_token_scales(const GemmParams &p, uint32_t 
   wait_for_earlier_kernels();
   __syncwarp();  // all have read the last tile's
 #pragma unroll
-  for (int i = lane; i < TILE_TOKENS; i += 32) {
+  for (int i = lane; i < kShareTokens; i += 32) {
     const float *source = p.x_scales + first_token + min(i, p.m - 1 - first_token);
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(scales + (warp * TILE_TOKENS + i) * 4), "l"(source)
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(scales + (warp * kShareTokens + i) * 4), "l"(source)
                  : "memory");
   }
 }
@@ -26,7 +26,7 @@ struct TokenScales {
   const float2 *pairs;  // in shared memory, of the lane's first two tokens
 
   __device__ __forceinline__ TokenScales(const uint8_t *scales, int warp, int lane)
-      : pairs(reinterpret_cast<const float2 *>(scales) + warp * (TILE_TOKENS / 2) + lane % 4) {}
+      : pairs(reinterpret_cast<const float2 *>(scales) + warp * (kShareTokens / 2) + lane % 4) {}
 
   __device__ __forceinline__ void wait() const {
     asm volatile("cp.async.wait_all;" ::: "memory");

@@ -47,16 +47,19 @@ __device__ __forceinline__ bool fours_aligned(const void *tensor, int64_t stride
   return stride % 4 == 0 && reinterpret_cast<uint64_t>(tensor) % (dtype == kF32 ? 16 : 8) == 0;
 }
 
+// Whether y is 16-bit of x's type or of E4M3 x, aligned to 16 bytes, with neither activation nor residual.
+__device__ __forceinline__ bool is_plain(const GemmParams &p) {
+  return (kFp8 ? p.y_dtype != kF32 : p.y_dtype == kX) && p.activation == kActivationNone && p.residual == nullptr &&
+         p.n % 8 == 0 && p.y_stride % 8 == 0 && reinterpret_cast<uint64_t>(p.y) % 16 == 0;
+}
+
 struct Output {
   bool fours;           // of y
   bool residual_fours;  // of residual
-  bool plain;           // 16-bit y of x's type or of E4M3 x, aligned to 16 bytes, neither activation nor residual
 
   __device__ __forceinline__ explicit Output(const GemmParams &p) {
     fours = fours_aligned(p.y, p.y_stride, p.y_dtype);
     residual_fours = fours_aligned(p.residual, p.residual_stride, p.y_dtype);
-    plain = (kFp8 ? p.y_dtype != kF32 : p.y_dtype == kX) && p.activation == kActivationNone && p.residual == nullptr &&
-            p.n % 8 == 0 && p.y_stride % 8 == 0 && reinterpret_cast<uint64_t>(p.y) % 16 == 0;
   }
 };
 
@@ -129,40 +132,44 @@ __device__ __forceinline__ void write_four(const GemmParams &p, const Output &ou
   }
 }
 
-// Any Y: a warp's rows from `first_row` on, half of the tokens at a time through its columns of `staging`.
-template <int kTokens>
-__device__ __forceinline__ void write_sums(const GemmParams &p, const Output &out, const Sums &sums,
-                                           const TokenScales &scales, float *staging, int first_row, int first_token,
-                                           int warp, int lane) {
+// Any Y: a warp's rows from `first_row` on, some tokens at a time through its columns of `staging`. The sums move down
+// from part to part: registers have no index, and this code, which is long, is there once.
+__device__ __forceinline__ void write_sums(const GemmParams &p, Sums &sums, const TokenScales &scales, float *staging,
+                                           const TilePlace &place, int warp, int lane) {
   constexpr int kFours = kWarpRows / 4;  // lanes of a token
-  constexpr int kHalfTokens = kTokens / 2;
+  constexpr int kPartTokens = kShareTokens > 32 ? 32 : kShareTokens / 2;
+  constexpr int kPartSums = kPartTokens / 2;
+  static_assert(kShareTokens % kPartTokens == 0 && kTailTokens % kPartTokens == 0, "parts are whole");
+  static_assert(kPartTokens * kTilePitch * 4 <= kStagingBytes, "a part fits");
   const int g = lane / 4, t = lane % 4;
-  const int row = first_row + warp * kWarpRows + lane % kFours * 4;
+  const int row = place.row + warp * kWarpRows + lane % kFours * 4;
+  const Output out(p);
   FourTerms terms;
   terms.load(p, row);
   float *const column = staging + 2 * t * kTilePitch + warp * kWarpRows + g;
   const float *const four = staging + warp * kWarpRows + lane % kFours * 4;
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
+#pragma unroll 1
+  for (int first = 0; first < place.tokens; first += kPartTokens) {
     __syncwarp();
 #pragma unroll
     for (int r = 0; r < kBlocks; ++r) {
 #pragma unroll
-      for (int i = 0; i < kHalfTokens / 2; i += 2) {
-        const int first = half * (kHalfTokens / 2) + i;
-        float pair[2] = {sums[r][first], sums[r][first + 1]};
-        scales.apply(first, pair[0], pair[1]);
+      for (int i = 0; i < kPartSums; i += 2) {
+        float pair[2] = {sums[r][i], sums[r][i + 1]};
+        scales.apply(first / 2 + i, pair[0], pair[1]);
         column[i / 4 * 8 * kTilePitch + r * 16 + i / 2 % 2 * 8] = pair[0];
         column[(i / 4 * 8 + 1) * kTilePitch + r * 16 + i / 2 % 2 * 8] = pair[1];
       }
+#pragma unroll
+      for (int i = kPartSums; i < kShareTokens / 2; ++i) sums[r][i - kPartSums] = sums[r][i];
     }
     __syncwarp();
-    const int tokens = min(kHalfTokens, p.m - first_token - half * kHalfTokens);
+    const int tokens = min(kPartTokens, p.m - place.token - first);
     if (row >= p.n) continue;
 #pragma unroll 1
     for (int token = lane / kFours; token < tokens; token += 32 / kFours) {
       const float4 sum = *reinterpret_cast<const float4 *>(four + token * kTilePitch);
-      write_four(p, out, terms, sum, first_token + half * kHalfTokens + token, row);
+      write_four(p, out, terms, sum, place.token + first + token, row);
     }
   }
 }
@@ -170,8 +177,8 @@ __device__ __forceinline__ void write_sums(const GemmParams &p, const Output &ou
 // Plain Y: a warp's part of the tile in shared memory. `at` is where its first row and token stand.
 using PlainTerms = RowTerms<2 * kBlocks, 8>;  // rows g and g + 8 of each block
 
-template <int kTokens, uint32_t kY>
-__device__ __forceinline__ void stage_plain(const PlainTerms &terms, float alpha, const Sums &sums,
+template <uint32_t kY>
+__device__ __forceinline__ void stage_plain(const PlainTerms &terms, float alpha, const Sums &sums, int tokens,
                                             const TokenScales &scales, uint32_t at, int lane) {
   // Four matrices of 8 tokens x 8 rows a time: of two blocks, or with one block of 16 tokens.
   constexpr int kStep = kBlocks == 1 ? 16 : 8;
@@ -179,7 +186,8 @@ __device__ __forceinline__ void stage_plain(const PlainTerms &terms, float alpha
   const int column = kBlocks == 1 ? matrix % 2 : matrix, token = kBlocks == 1 ? matrix / 2 * 8 : 0;
   at += (token + lane % 8) * kYPitch + column * 16;
 #pragma unroll
-  for (int i = 0; i < kTokens / kStep; ++i) {
+  for (int i = 0; i < kShareTokens / kStep; ++i) {
+    if (kHasTail && i == kTailTokens / kStep && tokens == kTailTokens) break;
     uint32_t pairs[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) {

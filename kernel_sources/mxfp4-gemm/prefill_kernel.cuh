@@ -2,7 +2,9 @@
 // (prefill_multiply.cuh or fp8_multiply.cuh) and say how many registers each kind of thread gets.
 #pragma once
 
-#include "prefill_cluster.cuh"
+#include "prefill_epilogue.cuh"
+
+extern __shared__ __align__(1024) uint8_t memory[];
 
 namespace quern {
 namespace {
@@ -26,6 +28,7 @@ class Producer {
       }
     }
     wait_for_earlier_kernels();
+#pragma unroll 1
     for (int i = 0; i < work_.count; ++i) {
       if (work_.in_tail(i)) {
         fill<kTailTokens>(work_.place(i));
@@ -45,6 +48,7 @@ class Producer {
   template <int kTokens>
   __device__ __forceinline__ void begin() {
     const TilePlace place = work_.place(0);
+#pragma unroll 1
     for (; early_ < min(kEarlyStages, tile_stages<kTokens>()); ++early_) load_weights<kTokens>(place, early_, early_);
   }
 
@@ -67,6 +71,7 @@ class Producer {
   __device__ __forceinline__ void fill(const TilePlace &place) {
     using Shape = StageShape<kTokens>;
     if (kFixedSlots) slot_ = 0;
+#pragma unroll 1
     for (int stage = 0; stage < tile_stages<kTokens>(); ++stage) {
       if (early_ > 0) {
         --early_;
@@ -79,6 +84,7 @@ class Producer {
       for (int tile = 0; tile < Shape::kTiles; tile += kXBoxTiles) {
         const int k = stage * Shape::kTiles + tile;
         if (k >= work_.k_count) continue;
+#pragma unroll 1
         for (int token = 0; token < kTokens; token += kXBoxTokens) {
           tensor_copy(stages_.x(slot_) + tile / kXBoxTiles * Shape::kXTile + token * 128, x_map_,
                       (work_.k_begin + k) * (kPackedTileK / kXBoxTiles), place.token + token, stages_.full(slot_));
@@ -123,41 +129,65 @@ struct FieldOffsets {
 
 // What a consumer thread has for all tiles.
 struct ConsumerThread {
-  int thread, lane, warp;
-  uint8_t *memory;
+  int lane, warp;
   Consumer consumer;
   FieldOffsets fields;  // of the next tile
 
   __device__ __forceinline__ int row_in_tile() const { return warp * kWarpRows + lane / 4; }
 };
 
-// A tile of the CTA's own. The next tile's field offsets come while this one's sums are written.
-template <int kTokens>
-__device__ __forceinline__ void finish_tile(const GemmParams &p, const Work &work, const Output &out, Stages stages,
-                                            ConsumerThread &self, int i, Sums &sums) {
-  const TilePlace place = work.place(i);
-  const bool last = i + 1 == work.count;
-  if constexpr (kFp8) load_token_scales(p, stages.base + kTokenScalesAt, place.token, self.warp, self.lane);
-  ScaleOffsets offsets;
-  scale_offsets(self.fields.offset, offsets);
-  multiply_tile<kTokens>(self.consumer, offsets, work.k_count, sums);
-  if (!last) self.fields.load(p, work.place(i + 1).row + self.row_in_tile());
-  finish_multiply(self.consumer, sums);
-  const TokenScales scales(self.memory + kTokenScalesAt, self.warp, self.lane);
+// Tile i, of a cluster's tile the CTA's share.
+__device__ __forceinline__ TilePlace place_of(const Work &work, int i, int rank) {
+  return CLUSTER_K > 1 ? work.place(i).share(rank) : work.place(i);
+}
+
+constexpr bool kFull = kBlocks * TILE_TOKENS == 256;  // of registers
+
+// Multiplies tile i and writes it.
+__device__ __forceinline__ void finish_tile(const GemmParams &p, const Work &work, bool plain, Stages stages,
+                                            ConsumerThread &self, int i, int rank, Sums &sums) {
+  const bool last = CLUSTER_K > 1 || i + 1 == work.count;
+  if constexpr (kFp8)
+    load_token_scales(p, stages.base + kTokenScalesAt, place_of(work, i, rank).token, self.warp, self.lane);
+  TilePlace place;
+  PlainTerms terms;
+  if (CLUSTER_K == 1 || work.k_count > 0) {
+    ScaleOffsets offsets;
+    scale_offsets(self.fields.offset, offsets);
+    if (work.in_tail(i)) {
+      multiply_tile<kTailTokens>(self.consumer, offsets, work.k_count, sums);
+    } else {
+      multiply_tile<TILE_TOKENS>(self.consumer, offsets, work.k_count, sums);
+    }
+    // While the last steps are multiplied this comes, as far as there are registers.
+    place = place_of(work, i, rank);
+    if (plain && !kFull) terms.load(p, place.row + self.row_in_tile());
+    if (!last) self.fields.load(p, work.place(i + 1).row + self.row_in_tile());
+    finish_multiply(self.consumer, sums);
+    if (plain && kFull) terms.load(p, place.row + self.row_in_tile());
+  } else {
+    place = place_of(work, i, rank);
+    if (plain) terms.load(p, place.row + self.row_in_tile());
+#pragma unroll
+    for (int j = 0; j < TILE_TOKENS / 2; ++j) sums[0][j] = 0.0f;
+  }
+  if constexpr (CLUSTER_K > 1) {
+    cluster_wait();  // all CTAs can receive
+    parts(stages).share(sums[0], rank, CLUSTER_K, static_cast<int>(threadIdx.x));
+  }
+  const TokenScales scales(memory + kTokenScalesAt, self.warp, self.lane);
   if constexpr (kFp8) scales.wait();
-  if (out.plain) {
+  if (plain) {
     mbarrier_wait(stages.stored(), (i & 1) ^ 1u);  // of the tile before
-    PlainTerms terms;                              // near by: the scales came with the field offsets
-    terms.load(p, place.row + self.row_in_tile());
     const uint32_t at = stages.base + kStagingAt + 2 * self.warp * kWarpRows;
     if constexpr (kFp8) {
       if (p.y_dtype == kBf16) {
-        stage_plain<kTokens, kBf16>(terms, p.alpha, sums, scales, at, self.lane);
+        stage_plain<kBf16>(terms, p.alpha, sums, place.tokens, scales, at, self.lane);
       } else {
-        stage_plain<kTokens, kF16>(terms, p.alpha, sums, scales, at, self.lane);
+        stage_plain<kF16>(terms, p.alpha, sums, place.tokens, scales, at, self.lane);
       }
     } else {
-      stage_plain<kTokens, kX>(terms, p.alpha, sums, scales, at, self.lane);
+      stage_plain<kX>(terms, p.alpha, sums, place.tokens, scales, at, self.lane);
     }
     if (!last) {
       asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
@@ -166,69 +196,30 @@ __device__ __forceinline__ void finish_tile(const GemmParams &p, const Work &wor
     } else {
       consumers_sync();
       wait_for_earlier_kernels();
-      copy_plain(p, self.memory + kStagingAt, place, self.thread);
+      copy_plain(p, memory + kStagingAt, place, static_cast<int>(threadIdx.x));
     }
   } else {
     wait_for_earlier_kernels();
-    write_sums<kTokens>(p, out, sums, scales, reinterpret_cast<float *>(self.memory + kStagingAt), place.row,
-                        place.token, self.warp, self.lane);
+    write_sums(p, sums, scales, reinterpret_cast<float *>(memory + kStagingAt), place, self.warp, self.lane);
   }
 }
 
-// The cluster's tile.
-__device__ __forceinline__ void finish_shared_tile(const GemmParams &p, const Work &work, const Output &out,
-                                                   Stages stages, ConsumerThread &self, int rank, Sums &sums) {
-  const TilePlace place = work.place(0);
-  if (work.k_count > 0) {
-    ScaleOffsets offsets;
-    scale_offsets(self.fields.offset, offsets);
-    multiply_tile<TILE_TOKENS>(self.consumer, offsets, work.k_count, sums);
-    finish_multiply(self.consumer, sums);
-  } else {
-#pragma unroll
-    for (int i = 0; i < kBlocks * TILE_TOKENS / 2; ++i) sums[i / (TILE_TOKENS / 2)][i % (TILE_TOKENS / 2)] = 0.0f;
-  }
-  FourTerms terms;
-  terms.load(p, place.row + self.thread % (TILE_ROWS / 4) * 4);
-  const SharedTile shared{rank, min(TILE_TOKENS, p.m - place.token)};
-  if (self.thread == 0) shared.expect(stages);
-  consumers_sync();  // all have read the stages, which the sums now overwrite
-  cluster_arrive();
-  stage_sums(sums, reinterpret_cast<float *>(self.memory), self.warp * kWarpRows, self.lane);
-  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-  consumers_sync();
-  cluster_wait();  // all CTAs can receive
-  if (self.thread == 0) shared.send(stages);
-  __syncwarp();
-  wait_for_earlier_kernels();
-  shared.write(p, out, terms, stages, place.row, place.token, self.thread);
-}
-
-__device__ __forceinline__ void consume(const GemmParams &p, const Work &work, Stages stages, uint8_t *memory,
-                                        int rank) {
+__device__ __forceinline__ void consume(const GemmParams &p, const Work &work, Stages stages, int rank) {
   const int thread = static_cast<int>(threadIdx.x);
   const int warp = __shfl_sync(0xffffffffu, thread / 32, 0);  // known to be the same for a warp
   const int lane = thread % 32;
-  ConsumerThread self{
-      thread, lane, warp, memory, {stages, static_cast<uint32_t>(warp * kBlocks) * kStripBytes, lane, {}, {}, 0}, {}};
-  const Output out(p);
+  ConsumerThread self{lane, warp, {stages, static_cast<uint32_t>(warp * kBlocks) * kStripBytes, lane, {}, {}, 0}, {}};
+  const bool plain = is_plain(p);
   Sums sums;
   if (work.count > 0) self.fields.load(p, work.place(0).row + self.row_in_tile());
-  if constexpr (CLUSTER_K > 1) {
-    finish_shared_tile(p, work, out, stages, self, rank, sums);
+  if constexpr (CLUSTER_K > 1) {  // has one, and ptxas should know (C7514)
+    finish_tile(p, work, plain, stages, self, 0, rank, sums);
   } else {
-    for (int i = 0; i < work.count; ++i) {
-      if (work.in_tail(i)) {
-        finish_tile<kTailTokens>(p, work, out, stages, self, i, sums);
-      } else {
-        finish_tile<TILE_TOKENS>(p, work, out, stages, self, i, sums);
-      }
-    }
+    for (int i = 0; i < work.count; ++i) finish_tile(p, work, plain, stages, self, i, rank, sums);
   }
 }
 
 __device__ __forceinline__ void multiply_packed(const GemmParams &p, const TensorMap &x_map, const TensorMap &w_map) {
-  extern __shared__ __align__(1024) uint8_t memory[];
   const Stages stages{shared_address(memory)};
   const int rank = CLUSTER_K > 1 ? static_cast<int>(cluster_rank()) : 0;
   const Work work(p, rank);
@@ -239,36 +230,28 @@ __device__ __forceinline__ void multiply_packed(const GemmParams &p, const Tenso
       mbarrier_init(stages.full(slot), 1);
       mbarrier_init(stages.empty(slot), kConsumers / 32);
     }
-    if (CLUSTER_K > 1) {
-      for (int chunk = 0; chunk < kChunks; ++chunk) mbarrier_init(stages.received(chunk), 1);
-    } else {
-      mbarrier_init(stages.staged(), kConsumers / 32);
-      mbarrier_init(stages.stored(), kStorers);
-    }
+    mbarrier_init(stages.staged(), kConsumers / 32);
+    mbarrier_init(stages.stored(), kStorers);
+    if constexpr (CLUSTER_K > 1) parts(stages).expect(kConsumers);
     mbarrier_init_fence();
   }
   __syncthreads();
+  if constexpr (CLUSTER_K > 1) cluster_arrive_relaxed();
   let_later_kernels_start();
   if (threadIdx.x / 128 == kGroups) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kProducerRegisters));
     if (threadIdx.x == kConsumers) Producer(work, stages, x_map, w_map).run();
     const int storer = (static_cast<int>(threadIdx.x) - kConsumers) / 32 - 1;
-    if (CLUSTER_K == 1 && storer >= 0 && threadIdx.x % 32 == 0 && Output(p).plain) {
+    if (CLUSTER_K == 1 && storer >= 0 && threadIdx.x % 32 == 0 && is_plain(p)) {
       store_tiles(p, work, stages, storer);
     }
-    if (CLUSTER_K > 1) {
+    if constexpr (CLUSTER_K > 1) {
       __syncwarp();
-      cluster_arrive();
       cluster_wait();
     }
   } else {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kConsumerRegisters));
-    consume(p, work, stages, memory, rank);
-  }
-  if (CLUSTER_K > 1) {  // a CTA's shared memory stays until its parts have arrived
-    __syncwarp();
-    cluster_arrive();
-    cluster_wait();
+    consume(p, work, stages, rank);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <quern/async_copy.cuh>
+#include <quern/cluster_sums.cuh>
 #include <quern/mbarrier.cuh>
 #include <quern/packed_convert.cuh>
 #include <quern/shared_memory.cuh>
@@ -55,26 +56,24 @@ constexpr bool kFixedSlots = FIXED_SLOTS;
 constexpr int kRingTiles = STAGES * STAGE_TILES;
 static_assert(!FIXED_SLOTS || (kBlocks == 1 && kRingTiles >= 8 && kRingTiles % 2 == 0), "words are loaded ahead");
 
-// The epilogue's memory. With CLUSTER_K 1 a tile of 16-bit Y, [token][row], with a pitch that keeps stmatrix free of
-// bank conflicts; half as many tokens in f32 for all other Y.
+// Of the tile's tokens each CTA of a cluster finishes a share: its staging holds a tile of 16-bit Y, [token][row], with
+// a pitch that keeps stmatrix free of bank conflicts; or fewer tokens in f32, for all other Y. Behind it is what the
+// other CTAs send of their sums.
+constexpr int kShareTokens = TILE_TOKENS / CLUSTER_K;
+static_assert(CLUSTER_K == 1 || (TILE_TOKENS % (16 * CLUSTER_K) == 0 && kBlocks == 1), "shares are whole matrices");
 constexpr int kYPitch = 2 * TILE_ROWS + 16;  // bytes
 constexpr int kTilePitch = TILE_ROWS + 4;    // elements
-constexpr uint32_t kStagingBytes = CLUSTER_K > 1 ? 0 : (TILE_TOKENS)*kYPitch;
-static_assert(CLUSTER_K > 1 || TILE_TOKENS / 2 * kTilePitch * 4 <= TILE_TOKENS * kYPitch, "half the sums fit");
-// With CLUSTER_K above 1 the stages then hold the tile in f32, and behind it what the other CTAs of the cluster send.
-constexpr int kChunks = 4;  // in which a CTA's share of the tokens arrives
-constexpr uint32_t kReceiveAt = (TILE_TOKENS * kTilePitch * 4 + 127) / 128 * 128;
-constexpr uint32_t kShareBytes = (TILE_TOKENS + CLUSTER_K - 1) / CLUSTER_K * kTilePitch * 4;
-static_assert(CLUSTER_K == 1 || kReceiveAt + (CLUSTER_K - 1) * kShareBytes <= STAGES * (kXBytes + kWeightBytes),
-              "the parts fit");
+constexpr uint32_t kStagingBytes = kShareTokens * kYPitch;
+using Parts = ClusterSums<CLUSTER_K, kConsumers, TILE_TOKENS / 2>;
 
 // Offsets in shared memory. The X ring begins at 0, since its swizzle needs 1024 bytes of alignment.
 constexpr uint32_t kWeightsAt = STAGES * kXBytes;
 constexpr uint32_t kStagingAt = kWeightsAt + STAGES * kWeightBytes;
-constexpr uint32_t kTokenScalesAt = kStagingAt + kStagingBytes;  // of E4M3 X: f32 [warp][TILE_TOKENS]
-constexpr uint32_t kTokenScalesBytes = kFp8 && CLUSTER_K == 1 ? kConsumers / 32 * TILE_TOKENS * 4 : 0;
+constexpr uint32_t kReceiveAt = kStagingAt + kStagingBytes;
+constexpr uint32_t kTokenScalesAt = kReceiveAt + Parts::kBytes;  // of E4M3 X: f32 [warp][kShareTokens]
+constexpr uint32_t kTokenScalesBytes = kFp8 ? kConsumers / 32 * kShareTokens * 4 : 0;
 constexpr uint32_t kBarriersAt = kTokenScalesAt + kTokenScalesBytes;
-static_assert(kWeightBytes % 128 == 0 && 16 * STAGES + 8 * kChunks <= 256, "");
+static_assert(kWeightBytes % 128 == 0 && 16 * STAGES + 24 <= 256, "");
 
 struct Stages {
   uint32_t base;
@@ -88,20 +87,22 @@ struct Stages {
   }
   __device__ __forceinline__ uint32_t full(uint32_t slot) const { return base + kBarriersAt + slot * 8; }
   __device__ __forceinline__ uint32_t empty(uint32_t slot) const { return base + kBarriersAt + (STAGES + slot) * 8; }
-  // The other CTAs' parts of a chunk of this one's tokens have arrived.
-  __device__ __forceinline__ uint32_t received(int chunk) const {
-    return base + kBarriersAt + (2 * STAGES + static_cast<uint32_t>(chunk)) * 8;
-  }
   // Of the tile of Y: the consumers have written it, the storing warp's copies have read it.
   __device__ __forceinline__ uint32_t staged() const { return base + kBarriersAt + 2 * STAGES * 8; }
   __device__ __forceinline__ uint32_t stored() const { return base + kBarriersAt + (2 * STAGES + 1) * 8; }
+  // The other CTAs' sums of this one's share have arrived.
+  __device__ __forceinline__ uint32_t received() const { return base + kBarriersAt + (2 * STAGES + 2) * 8; }
 };
 
 // Where a tile lies.
 struct TilePlace {
   int row;     // the first
   int token;   // the first
-  int tokens;  // TILE_TOKENS or TAIL_TOKENS
+  int tokens;  // TILE_TOKENS, TAIL_TOKENS or kShareTokens
+
+  __device__ __forceinline__ TilePlace share(int rank) const {
+    return {row, token + rank * kShareTokens, kShareTokens};
+  }
 };
 
 // What this CTA does: `count` tiles, and of each the packed tiles of K from k_begin on. A CTA (with CLUSTER_K above 1,
@@ -164,6 +165,9 @@ struct Work {
   static __device__ __forceinline__ int tail_tiles(const GemmParams &p) { return (p.m - 1) / kTailTokens + 1; }
   int tail_columns;  // tiles of TAIL_TOKENS along the tokens
 };
+
+// The cluster's parts of the sums, where it has several.
+__device__ __forceinline__ Parts parts(Stages stages) { return {stages.base + kReceiveAt, stages.received()}; }
 
 using Sums = float[kBlocks][TILE_TOKENS / 2];
 

@@ -1,9 +1,8 @@
-// The end of small_sm90a.cu: warpgroups leave their sums in shared memory, [part of K][token][row] in f32; then every
-// CTA of the cluster adds the parts of its share of the elements, in order of K, and writes Y along its rows.
+// The end of small_sm90a.cu: warpgroups leave the sums of the CTA's share of the tokens in shared memory, [part of K]
+// [token][row] in f32; then all threads add the parts, in order, and write Y along its rows.
 #pragma once
 
 #include <quern/activation.h>
-#include <quern/cluster.cuh>
 #include <quern/element_io.cuh>
 #include <quern/shared_memory.cuh>
 
@@ -19,29 +18,23 @@ __device__ __forceinline__ void store_sums(float *shared_sums, const float (&sum
 #pragma unroll
   for (int r = 0; r < GROUP_TILES; ++r) {
     const int row = 64 * (row_group * GROUP_TILES + r) + 16 * warp + g;
-    float *at = shared_sums + (k_group * TILE_TOKENS + 2 * t) * kSumStride + row;
+    float *at = shared_sums + (k_group * kShareTokens + 2 * t) * kSumStride + row;
 #pragma unroll
-    for (int i = 0; i < TILE_TOKENS / 2; ++i) {
+    for (int i = 0; i < kShareTokens / 2; ++i) {
       at[(i / 4 * 8 + i % 2) * kSumStride + i % 4 / 2 * 8] = sums[r][i];
     }
   }
 }
 
-__device__ __forceinline__ float4 load_sum(uint32_t address) {
-  if constexpr (CLUSTER_K > 1) return load_cluster_f32x4(address);
-  return load_shared_f32x4(address);
-}
-
-// Four rows of a token, summed over the parts of K. `bases` are the sums of the cluster's CTAs.
-__device__ __forceinline__ float4 collect(const uint32_t (&bases)[CLUSTER_K], int token, int row) {
-  const uint32_t offset = 4 * (token * kSumStride + row);
-  float4 parts[CLUSTER_K * K_GROUPS];
+// Four rows of a token, summed over the parts of K.
+__device__ __forceinline__ float4 collect(uint32_t sums, int token, int row) {
+  float4 parts[K_GROUPS];
 #pragma unroll
-  for (int i = 0; i < CLUSTER_K * K_GROUPS; ++i) {
-    parts[i] = load_sum(bases[i / K_GROUPS] + offset + 4 * (i % K_GROUPS) * TILE_TOKENS * kSumStride);
+  for (int i = 0; i < K_GROUPS; ++i) {
+    parts[i] = load_shared_f32x4(sums + 4 * ((i * kShareTokens + token) * kSumStride + row));
   }
 #pragma unroll
-  for (int i = 1; i < CLUSTER_K * K_GROUPS; ++i) {
+  for (int i = 1; i < K_GROUPS; ++i) {
     parts[0].x += parts[i].x;
     parts[0].y += parts[i].y;
     parts[0].z += parts[i].z;
@@ -52,22 +45,23 @@ __device__ __forceinline__ float4 collect(const uint32_t (&bases)[CLUSTER_K], in
 
 // What a thread writes: four rows of some tokens.
 struct Quad {
-  uint32_t bases[CLUSTER_K];  // the sums of the cluster's CTAs
+  uint32_t sums;  // all of them, in shared memory
   float4 scale;
   float4 bias;
   int row;          // in the cluster's rows
   int64_t y_row;    // in W
   int rows;         // that exist, of four
-  int first_token;  // in the CTA's
-  int tokens;       // of the CTA that exist
+  int64_t y_token;  // the first of the CTA's share
+  int first_token;  // of the share
+  int tokens;       // of the share that exist
 };
 constexpr int kRowThreads = kRows / 4;
-constexpr int kTokenStep = CLUSTER_K * kThreads / kRowThreads;
-constexpr int kTokenUnroll = CLUSTER_K * K_GROUPS == 1 ? 4 : 2;
+constexpr int kTokenStep = kThreads / kRowThreads;
+constexpr int kTokenUnroll = K_GROUPS == 1 ? 4 : 2;
 static_assert(kThreads % kRowThreads == 0, "a thread keeps its rows");
 
 __device__ __forceinline__ void finish_four(float alpha, const Quad &quad, int token, float (&values)[4]) {
-  const float4 sum = collect(quad.bases, token, quad.row);
+  const float4 sum = collect(quad.sums, token, quad.row);
   values[0] = fmaf(alpha, sum.x * quad.scale.x, quad.bias.x);
   values[1] = fmaf(alpha, sum.y * quad.scale.y, quad.bias.y);
   values[2] = fmaf(alpha, sum.z * quad.scale.z, quad.bias.z);
@@ -76,8 +70,8 @@ __device__ __forceinline__ void finish_four(float alpha, const Quad &quad, int t
 
 // Four aligned elements of f16 or bf16 at once, nothing but alpha and bias: the common case.
 template <uint32_t kDtype>
-__device__ __forceinline__ void write_wide(const GemmParams &p, const Share &share, const Quad &quad) {
-  uint16_t *y = static_cast<uint16_t *>(p.y) + (share.first_token + quad.first_token) * p.y_stride + quad.y_row;
+__device__ __forceinline__ void write_wide(const GemmParams &p, const Quad &quad) {
+  uint16_t *y = static_cast<uint16_t *>(p.y) + (quad.y_token + quad.first_token) * p.y_stride + quad.y_row;
   const int64_t step = kTokenStep * p.y_stride;
 #pragma unroll kTokenUnroll
   for (int token = quad.first_token; token < quad.tokens; token += kTokenStep, y += step) {
@@ -89,12 +83,12 @@ __device__ __forceinline__ void write_wide(const GemmParams &p, const Share &sha
 }
 
 // Everything else; four elements at once where `wide`.
-__device__ __forceinline__ void write_any(const GemmParams &p, const Share &share, const Quad &quad, bool wide) {
+__device__ __forceinline__ void write_any(const GemmParams &p, const Quad &quad, bool wide) {
 #pragma unroll 1
   for (int token = quad.first_token; token < quad.tokens; token += kTokenStep) {
     float values[4];
     finish_four(p.alpha, quad, token, values);
-    const int64_t y_token = share.first_token + token;
+    const int64_t y_token = quad.y_token + token;
     const int64_t index = y_token * p.y_stride + quad.y_row;
 #pragma unroll 1
     for (int i = 0; i < 4; ++i) {
@@ -132,21 +126,19 @@ __device__ __forceinline__ void write_share(const GemmParams &p, const Share &sh
   if (quad.rows <= 0) return;
   quad.scale = *reinterpret_cast<const float4 *>(row_values + quad.row);
   quad.bias = *reinterpret_cast<const float4 *>(row_values + kRows + quad.row);
-  quad.tokens = min(p.m - share.first_token, TILE_TOKENS);
-  quad.first_token = (share.rank * kThreads + static_cast<int>(threadIdx.x)) / kRowThreads;
-#pragma unroll
-  for (int rank = 0; rank < CLUSTER_K; ++rank) {
-    quad.bases[rank] = CLUSTER_K == 1 ? shared_sums : cluster_address(shared_sums, rank);
-  }
+  quad.y_token = share.first_token + share.rank * kShareTokens;
+  quad.tokens = min(p.m - static_cast<int>(quad.y_token), kShareTokens);
+  quad.first_token = static_cast<int>(threadIdx.x) / kRowThreads;
+  quad.sums = shared_sums;
   const uint32_t y_bytes = p.y_dtype == kF32 ? 16 : 8;  // of four elements
   const bool wide = quad.rows == 4 && p.y_stride % 4 == 0 && reinterpret_cast<uint64_t>(p.y) % y_bytes == 0;
   const bool plain = wide && p.activation == kActivationNone && p.residual == nullptr;
   if (plain && p.y_dtype == kBf16) {
-    write_wide<kBf16>(p, share, quad);
+    write_wide<kBf16>(p, quad);
   } else if (plain && p.y_dtype == kF16) {
-    write_wide<kF16>(p, share, quad);
+    write_wide<kF16>(p, quad);
   } else {
-    write_any(p, share, quad, wide);
+    write_any(p, quad, wide);
   }
 }
 

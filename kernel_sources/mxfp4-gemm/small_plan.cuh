@@ -4,6 +4,7 @@
 
 #include <quern/gemm_params.h>
 #include <quern/packed_layout.h>
+#include <quern/cluster_sums.cuh>
 
 namespace quern {
 namespace {
@@ -27,13 +28,22 @@ constexpr int kStripBytes = STAGE_TILES * kPackedTileBytes;
 constexpr int kWeightStageBytes = kStrips * kStripBytes;
 static_assert(kXTileBytes % 1024 == 0, "the swizzle repeats every 1024 bytes");
 
-// Shared memory: all X stages, all weight stages, row scales, biases, barriers. In the end the stages hold sums.
+// Shared memory: all X stages, all weight stages, row scales, biases, barriers, and what the other CTAs of the cluster
+// send of their sums. In the end the stages hold the sums that are left to add.
 constexpr int kWeightsAt = STAGES * kXStageBytes;
 constexpr int kRowsAt = kWeightsAt + STAGES * kWeightStageBytes;
 constexpr int kFullAt = kRowsAt + 8 * kRows;  // barriers, one per slot
 constexpr int kEmptyAt = kFullAt + 8 * STAGES;
+constexpr int kReceivedAt = kEmptyAt + 8 * STAGES;  // a barrier
+constexpr int kReceiveAt = kReceivedAt + 16;
+static_assert(kReceiveAt % 16 == 0, "fours are received");
+constexpr int kShareTokens = TILE_TOKENS / CLUSTER_K;  // that a CTA of the cluster finishes
+static_assert(CLUSTER_K == 1 || (GROUP_TILES == 1 && kShareTokens % 8 == 0), "threads finish fours");
 constexpr int kSumStride = kRows + 4;  // floats; conflict-free for the lanes of a warp
-static_assert(4 * K_GROUPS * TILE_TOKENS * kSumStride <= kRowsAt, "the sums reuse the stages");
+static_assert(4 * K_GROUPS * kShareTokens * kSumStride <= kRowsAt, "the sums reuse the stages");
+
+using Parts = ClusterSums<CLUSTER_K, kThreads, TILE_TOKENS / 2>;
+__device__ __forceinline__ Parts parts(uint32_t shared) { return {shared + kReceiveAt, shared + kReceivedAt}; }
 
 // One CTA's part of the work: its cluster's strips, its own K.
 struct Share {
@@ -42,8 +52,9 @@ struct Share {
   int first_tile;   // of 64 K
   int tiles;        // this CTA's; may be 0
   int stages;
-  int first_token;
-  int rank;  // in the cluster
+  int groups;       // warpgroups along the rows that have any
+  int first_token;  // of the cluster's, of which each CTA finishes kShareTokens
+  int rank;         // in the cluster
 
   __device__ __forceinline__ explicit Share(const GemmParams &p) {
     const int clusters = static_cast<int>(gridDim.x) / CLUSTER_K;
@@ -54,6 +65,7 @@ struct Share {
     const int least = all_strips / clusters, more = all_strips % clusters;
     first_strip = cluster * least + min(cluster, more);
     strips = least + (cluster < more ? 1 : 0);
+    groups = (strips + 4 * GROUP_TILES - 1) / (4 * GROUP_TILES);
     const int all_tiles = static_cast<int>(packed_k_tiles(p.k));
     first_tile = all_tiles * rank / CLUSTER_K;
     tiles = all_tiles * (rank + 1) / CLUSTER_K - first_tile;

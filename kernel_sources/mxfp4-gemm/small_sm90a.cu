@@ -5,12 +5,14 @@
 // weights by bulk copies, which start before the kernel that this one depends on has ended, X by a tensor map.
 // Tile: a cluster of CLUSTER_K CTAs has up to R = 64 ROW_GROUPS GROUP_TILES rows of W, in one pass over K, of which
 // each CTA has a part, and of its stages each of K_GROUPS sets of ROW_GROUPS warpgroups; a warpgroup multiplies
-// GROUP_TILES m64 tiles. In the end the parts are added, in order, through the cluster's shared memory. Balance: rows
-// go to clusters in strips of 16, evenly, whatever the size of the grid, so that every SM streams the same bytes; an
-// m64 tile whose strips are not all there costs tensor time, which is not what bounds. x_map: X as [m][k] of 16-bit
-// elements, box 64 x TILE_TOKENS, 128-byte swizzle, zeros outside. Shared memory: STAGES STAGE_TILES (128 TILE_TOKENS +
-// 34 R) + 8 R + 16 STAGES bytes; the sums reuse the stages. Bound: weight bandwidth, and as near to it the issue of
-// conversion, 79 instructions a warp and 16 x 64 tile of 129 at HBM rate; above about 46 tokens the tensor cores.
+// GROUP_TILES m64 tiles. In the end the CTAs send each other their sums; each adds and writes a share of the tokens.
+// Balance: rows go to clusters in strips of 16, evenly, whatever the size of the grid, so that every SM streams the
+// same bytes; an m64 tile whose strips are not all there costs tensor time, which is not what bounds. x_map: X as
+// [m][k] of 16-bit elements, box 64 x TILE_TOKENS, 128-byte swizzle, zeros outside. Shared memory: STAGES STAGE_TILES
+// (128 TILE_TOKENS + 34 R) + 8 R + 16 STAGES + 16 bytes, and what a CTA is sent: 4 R K_GROUPS (CLUSTER_K - 1) for each
+// of TILE_TOKENS / CLUSTER_K tokens; sums that are left to add reuse the stages. Bound: weight bandwidth, and as near
+// to it the issue of conversion, 79 instructions a warp and 16 x 64 tile of 129 at HBM rate; above about 46 tokens the
+// tensor cores.
 #include <quern/named_barrier.cuh>
 
 #include "small_epilogue.cuh"
@@ -32,25 +34,31 @@ extern "C" __global__ void __launch_bounds__(quern::kThreads + 32 * LOADERS, MIN
 
   if (warp == kWarps && threadIdx.x % 32 == 0) {
     tensor_map_prefetch(x_map);
-    const int active_groups = max((share.strips + 4 * GROUP_TILES - 1) / (4 * GROUP_TILES), 1);
     for (int slot = 0; slot < STAGES; ++slot) {
       mbarrier_init(shared + kFullAt + 8 * slot, 32);  // the lanes of the first loading warp
-      mbarrier_init(shared + kEmptyAt + 8 * slot, 128 * K_GROUPS * active_groups);
+      mbarrier_init(shared + kEmptyAt + 8 * slot, 128 * K_GROUPS * max(share.groups, 1));
     }
+    if constexpr (CLUSTER_K > 1) parts(shared).expect(128 * K_GROUPS * share.groups);
     mbarrier_init_fence();
   }
   // One barrier in two places, which PTX allows between warps and __syncthreads() does not.
   constexpr int kAllThreads = kThreads + 32 * LOADERS;
   if (warp >= kWarps) {
     named_barrier_sync<2, kAllThreads>();
+    if constexpr (CLUSTER_K > 1) cluster_arrive_relaxed();
     Loader(p, x_map, share, shared, warp - kWarps).run();
     // The warp may leave while its copies are under way: the others wait for them.
+    if constexpr (CLUSTER_K > 1) {
+      __syncwarp();
+      cluster_wait();
+    }
   } else {
     const int first_strip = 4 * GROUP_TILES * row_group + warp % 4;
-    const bool active = 4 * GROUP_TILES * row_group < share.strips;  // the whole warpgroup
+    const bool active = row_group < share.groups;  // the whole warpgroup
     // Reads what it must know of the rows before the weights are asked for, behind which that would queue.
     const Multiplier multiplier(p, share, shared, first_strip, k_group);
     named_barrier_sync<2, kAllThreads>();
+    if constexpr (CLUSTER_K > 1) cluster_arrive_relaxed();
     if (threadIdx.x % 32 == 0) start_weights(p, share, shared, first_strip, k_group);
     __syncwarp();
     // For the epilogue; kept in registers, as loaded, until the stages are done with.
@@ -70,25 +78,16 @@ extern "C" __global__ void __launch_bounds__(quern::kThreads + 32 * LOADERS, MIN
       row_values[threadIdx.x] = own_scale;
       row_values[kRows + threadIdx.x] = load_element(&own_bias, 0, p.bias_dtype);
     }
+    const int shares = (min(p.m - share.first_token, TILE_TOKENS) + kShareTokens - 1) / kShareTokens;
+    if constexpr (CLUSTER_K > 1) {
+      cluster_wait();  // all CTAs can receive
+      if (active) parts(shared).share(sums[0], share.rank, shares, static_cast<int>(threadIdx.x));
+      if (share.rank >= shares) return;  // it has no tokens to finish
+    }
     named_barrier_sync<1, kThreads>();  // nobody reads the stages any more
     store_sums(reinterpret_cast<float *>(memory), sums, row_group, k_group, warp % 4);
-    if constexpr (CLUSTER_K == 1) {
-      named_barrier_sync<1, kThreads>();
-    } else {
-      __syncwarp();
-      cluster_arrive();
-      cluster_wait();
-    }
+    named_barrier_sync<1, kThreads>();
     wait_for_earlier_kernels();
     write_share(p, share, shared, row_values);
-  }
-  if constexpr (CLUSTER_K > 1) {
-    __syncwarp();
-    if (warp >= kWarps) {
-      cluster_arrive();
-      cluster_wait();
-    }
-    cluster_arrive();  // a CTA's sums may go when all have read them
-    cluster_wait();
   }
 }

@@ -12,36 +12,27 @@ __device__ __forceinline__ uint32_t cluster_rank() {
   return rank;
 }
 
-// What a thread wrote before it arrives, to any shared memory of the cluster, those that have waited can read.
-__device__ __forceinline__ void cluster_arrive() {
-  asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+// The barrier of all threads of a cluster, without an order of memory: for barriers in shared memory that
+// mbarrier_init_fence() has published. To order memory a thread waits for all that it has under way, about 600 clocks.
+__device__ __forceinline__ void cluster_arrive_relaxed() {
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
 }
 __device__ __forceinline__ void cluster_wait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
 
-// To what is at `address` of this CTA's shared memory, in the CTA `rank`.
-__device__ __forceinline__ void store_cluster(uint32_t address, uint32_t rank, float value) {
-  asm volatile(
-      "{\n.reg .b32 remote;\n"
-      "mapa.shared::cluster.u32 remote, %0, %1;\n"
-      "st.shared::cluster.f32 [remote], %2;\n}" ::"r"(address),
-      "r"(rank), "f"(value)
-      : "memory");
-}
-
-// Of what is at `address` of this CTA's shared memory, in the CTA `rank`: an address for load_cluster_f32x4().
+// Of what is at `address` of this CTA's shared memory, in the CTA `rank`.
 __device__ __forceinline__ uint32_t cluster_address(uint32_t address, uint32_t rank) {
   uint32_t mapped;
   asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(mapped) : "r"(address), "r"(rank));
   return mapped;
 }
 
-__device__ __forceinline__ float4 load_cluster_f32x4(uint32_t address) {
-  float4 value;
-  asm volatile("ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [%4];"
-               : "=f"(value.x), "=f"(value.y), "=f"(value.z), "=f"(value.w)
-               : "r"(address)
-               : "memory");
-  return value;
+// Sends four values to `address`; their arrival counts as 16 bytes at `barrier`, and who has waited there can read
+// them. Both are cluster_address()es of the same CTA.
+__device__ __forceinline__ void send_cluster_f32x4(uint32_t address, float4 value, uint32_t barrier) {
+  asm volatile(
+      "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(address),
+      "f"(value.x), "f"(value.y), "f"(value.z), "f"(value.w), "r"(barrier)
+      : "memory");
 }
 
 }  // namespace quern
