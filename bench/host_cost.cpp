@@ -4,6 +4,7 @@
 //   bare_launch   cuLaunchKernelEx of a kernel with one parameter block, in the primary context
 //   warm_run      quern_gemm_run; its excess over bare_launch is the dispatcher's cost
 //   plan_from_disk, plan_from_memory   quern_gemm_plan when the kernels are in the cache, and when they are loaded
+//   first_plan    quern_gemm_plan of n / k / m_max with nothing cached; QUERN_JOBS kernels compile at once
 //   hub_open      quern_hub_open and quern_hub_close, in a process that has read the built-in packages before
 #include <benchmark/benchmark.h>
 #include <dlfcn.h>
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <string>
 
 #include <quern/quern.h>
@@ -163,24 +165,49 @@ void plan_from_memory(benchmark::State &state) {
   }
 }
 
-// A hub of its own each time, so that nothing is loaded: entries are found, verified and, on a GPU, loaded by the
-// driver. An architecture without hardware shows what is left without the driver.
+// Of one plan in a hub of its own, only the planning.
+void time_plan(benchmark::State &state, const quern_hub_options *options, const char *device_name,
+               const quern_gemm_desc &desc) {
+  quern_hub *hub = nullptr;
+  quern_device *device = nullptr;
+  quern_plan *plan = nullptr;
+  check(quern_hub_open(options, &hub));
+  check(quern_device_open(hub, device_name, &device));
+  state.ResumeTiming();
+  check(quern_gemm_plan(device, &desc, &plan));
+  state.PauseTiming();
+  quern_plan_close(plan);
+  quern_device_close(device);
+  quern_hub_close(hub);
+}
+
+// Nothing is loaded: entries are found, verified and, on a GPU, loaded by the driver. An architecture without hardware
+// shows what is left without the driver.
 void plan_from_disk(benchmark::State &state, const char *device_name) {
   fixture();
-  const quern_gemm_desc desc = small_gemm();
   for (auto _ : state) {
     state.PauseTiming();
-    quern_hub *hub = nullptr;
-    quern_device *device = nullptr;
-    quern_plan *plan = nullptr;
-    check(quern_hub_open(nullptr, &hub));
-    check(quern_device_open(hub, device_name, &device));
+    time_plan(state, nullptr, device_name, small_gemm());
     state.ResumeTiming();
-    check(quern_gemm_plan(device, &desc, &plan));
+  }
+}
+
+// All that the shape needs is compiled. In a cache of its own, so that it is also written.
+void first_plan(benchmark::State &state) {
+  fixture();
+  quern_gemm_desc desc = small_gemm();
+  desc.layout = QUERN_LAYOUT_MMA16_BF16;
+  desc.n = state.range(0);
+  desc.k = state.range(1);
+  desc.m_max = state.range(2);
+  for (auto _ : state) {
     state.PauseTiming();
-    quern_plan_close(plan);
-    quern_device_close(device);
-    quern_hub_close(hub);
+    std::string cache = (std::filesystem::temp_directory_path() / "quern_first_plan_XXXXXX").string();
+    if (mkdtemp(cache.data()) == nullptr) return state.SkipWithError("cannot make a cache");
+    quern_hub_options options = QUERN_HUB_OPTIONS_INIT;
+    options.cache_dir = cache.c_str();
+    time_plan(state, &options, "cuda:0", desc);
+    std::filesystem::remove_all(cache);
     state.ResumeTiming();
   }
 }
@@ -197,6 +224,15 @@ BENCHMARK(bare_launch);
 BENCHMARK(warm_run);
 BENCHMARK(warm_run_in_context);
 BENCHMARK(warm_run_packed)->Arg(1)->Arg(100);
+BENCHMARK(first_plan)
+    ->Args({5760, 2880, 64})
+    ->Args({5760, 2880, 8192})
+    ->Args({28672, 4096, 64})
+    ->Args({28672, 4096, 8192})
+    ->Args({8192, 8192, 8192})
+    ->Iterations(1)
+    ->UseRealTime()
+    ->Unit(benchmark::kSecond);
 BENCHMARK(hub_open)->Unit(benchmark::kMicrosecond);
 BENCHMARK(plan_from_memory)->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(plan_from_disk, cuda, "cuda:0")->Unit(benchmark::kMicrosecond);

@@ -126,7 +126,8 @@ void add_package_verbs(CLI::App &app, CommandLine &line) {
   prefetch->add_option("ID@V", p.requests, "packages beside the built-in ones and those that --lock names");
   prefetch->add_option("--arch", p.archs, "sm_80,sm_90a, all, or native (default)");
   prefetch->add_option("--package", p.packages, "compile only these packages (default: all)");
-  prefetch->add_option("--jobs", p.jobs, "compiles at once (default: one per core)")->check(CLI::NonNegativeNumber);
+  prefetch->add_option("--jobs", p.jobs, "compiles at once (default: QUERN_JOBS, else one per core)")
+      ->check(CLI::NonNegativeNumber);
   prefetch->add_flag("--compile,!--no-compile", p.compile, "compile (default), or fetch only");
   prefetch->add_option("--into", p.into, "fill this directory in place of the cache");
   prefetch->add_option("--root", p.root, "keep all of it from being pruned, under this name (default: prefetch)")

@@ -127,7 +127,8 @@ quern_status quern_prefetch(quern_hub *hub, const quern_prefetch_options *option
     };
     std::set<std::string> entries;
     try {
-      for_each_unit(units, read.jobs, make, [&](const UnitReport &report) {
+      const int jobs = read.jobs > 0 ? read.jobs : opened.settings().jobs;
+      for_each_unit(units, jobs, make, [&](const UnitReport &report) {
         entries.insert(report.entry);
         return tally.add(report);
       });
@@ -151,7 +152,7 @@ quern_status quern_package_check(quern_hub *hub, const char *directory, const ch
       fail(QUERN_NOT_FOUND, package->manifest.id, " has no variant for these architectures; name others");
     Tally tally(visit, user, units.size());
     for_each_unit(
-        units, 0, [&](const CompileUnit &unit) { return opened.store().compile_afresh(unit); },
+        units, opened.settings().jobs, [&](const CompileUnit &unit) { return opened.store().compile_afresh(unit); },
         [&](const UnitReport &report) { return tally.add(report); });
     tally.throw_failure();
   });

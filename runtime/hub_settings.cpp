@@ -55,13 +55,14 @@ bool resolve_jit(quern_jit option, const std::string &variable) {
   fail(QUERN_INVALID_ARGUMENT, "QUERN_JIT is \"", variable, "\"; set it to allow or forbid");
 }
 
-int parse_threads(const std::string &variable) {
+// A number of threads; 0 where the variable is not set.
+int parse_threads(const char *name, const std::string &variable) {
   int threads = 0;
   const char *end = variable.data() + variable.size();
   const auto [rest, error] = std::from_chars(variable.data(), end, threads);
   if (variable.empty()) return 0;
   if (error != std::errc() || rest != end || threads < 1 || threads > 4096) {
-    fail(QUERN_INVALID_ARGUMENT, "QUERN_THREADS is \"", variable, "\"; set it to 1 to 4096");
+    fail(QUERN_INVALID_ARGUMENT, name, " is \"", variable, "\"; set it to 1 to 4096");
   }
   return threads;
 }
@@ -133,7 +134,8 @@ HubSettings resolve_settings(const quern_hub_options &options, const Environment
   settings.log = options.log;
   settings.log_user = options.log_user;
   settings.log_level = options.log != nullptr && options.log_level != 0 ? options.log_level : asked;
-  settings.threads = parse_threads(environment.threads);
+  settings.threads = parse_threads("QUERN_THREADS", environment.threads);
+  settings.jobs = parse_threads("QUERN_JOBS", environment.jobs);
   return settings;
 }
 

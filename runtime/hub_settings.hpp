@@ -34,6 +34,7 @@ struct HubSettings {
   quern_log_callback log;
   void *log_user;
   int threads;  // of the CPU device; 0: one per core
+  int jobs;     // compiles at once; 0: one per core
 };
 
 // Reads config.json, and no other file. Throws QUERN_INVALID_ARGUMENT, QUERN_NOT_FOUND, QUERN_UNTRUSTED,

@@ -1,5 +1,6 @@
 #include "runtime/plan_kernels.hpp"
 
+#include <algorithm>
 #include <mutex>
 #include <set>
 
@@ -20,7 +21,10 @@ void PlanKernels::obtain(const std::vector<Choice> &choices) {
     }
     if (!found->second.loaded && !found->second.code) missing.push_back(found->second.unit);
   }
-  if (missing.size() > 1 && device_.hub().settings().jit_allowed) compile_together(missing);
+  if (missing.size() < 2 || !device_.hub().settings().jit_allowed) return;
+  // Kernels for many tokens compile longest: first, so that no core waits for one in the end.
+  std::ranges::reverse(missing);
+  compile_together(missing);
 }
 
 void PlanKernels::look_up(Kernel &kernel) {
@@ -38,7 +42,7 @@ void PlanKernels::compile_together(const std::vector<CompileUnit> &missing) {
     const std::lock_guard lock(mutex);
     return *(kernels_.at(unit->kernel).code = std::move(code));
   };
-  for_each_unit(missing, 0, make, [](const UnitReport &) { return true; });
+  for_each_unit(missing, device_.hub().settings().jobs, make, [](const UnitReport &) { return true; });
 }
 
 const LoadedUnit &PlanKernels::load(const Candidate &candidate) {

@@ -43,6 +43,7 @@ Environment read_environment() {
   env.driver_path = variable("QUERN_DRIVER_PATH");
   env.log = variable("QUERN_LOG");
   env.threads = variable("QUERN_THREADS");
+  env.jobs = variable("QUERN_JOBS");
   env.config = variable("QUERN_CONFIG");
   env.trust = variable("QUERN_TRUST");
   env.lock = variable("QUERN_LOCK");

@@ -21,6 +21,7 @@ struct Environment {
   std::string driver_path;         // QUERN_DRIVER_PATH
   std::string log;                 // QUERN_LOG: off, error, warn, info, debug
   std::string threads;             // QUERN_THREADS
+  std::string jobs;                // QUERN_JOBS
   std::string config;              // QUERN_CONFIG
   std::string trust;               // QUERN_TRUST
   std::string lock;                // QUERN_LOCK

@@ -3,6 +3,7 @@
 #include <quern/quern.h>
 
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "nvrtc_required.hpp"
@@ -313,6 +314,25 @@ TEST_F(TargetDeviceTest, EachKernelOfAPlanIsReadOnce) {
   EXPECT_GT(kernels.size(), 1u);
   EXPECT_EQ(stats().disk_hits, static_cast<int64_t>(kernels.size()));
   EXPECT_EQ(stats().compiles, 0);
+}
+
+TEST_F(TargetDeviceTest, JobsSayHowManyCompileAtOnce) {
+  ::setenv("QUERN_JOBS", "1", 1);
+  open_hub();
+  ::unsetenv("QUERN_JOBS");
+  std::set<std::thread::id> threads;
+  quern_prefetch_options options = QUERN_PREFETCH_OPTIONS_INIT;
+  options.archs = "sm_80,sm_89,sm_90a";
+  options.packages = "quern/mxfp4-dequantize";
+  options.user = &threads;
+  options.visit = [](void *user, const quern_unit_report *) {
+    static_cast<std::set<std::thread::id> *>(user)->insert(std::this_thread::get_id());
+    return 0;
+  };
+  quern_prefetch_result result = QUERN_PREFETCH_RESULT_INIT;
+  ASSERT_EQ(quern_prefetch(hub_, &options, &result), QUERN_OK) << quern_last_error();
+  EXPECT_GT(result.compiled, 2);
+  EXPECT_EQ(threads, std::set{std::this_thread::get_id()});
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ TEST(ReadEnvironment, TakesEachVariableFromItsOwnName) {
       {"QUERN_DRIVER_PATH", &Environment::driver_path},
       {"QUERN_LOG", &Environment::log},
       {"QUERN_THREADS", &Environment::threads},
+      {"QUERN_JOBS", &Environment::jobs},
       {"QUERN_CONFIG", &Environment::config},
       {"QUERN_TRUST", &Environment::trust},
       {"QUERN_LOCK", &Environment::lock},

@@ -37,6 +37,8 @@ TEST(ResolveSettings, TyposAreRefusedWithTheVariablesName) {
   for (const char *threads : {"0", "-1", "4097", "4x", " 4", "four", "99999999999"}) {
     expect_refused([&](Options &, Environment &e) { e.threads = threads; },
                    "QUERN_THREADS is \"" + std::string(threads) + "\"");
+    expect_refused([&](Options &, Environment &e) { e.jobs = threads; },
+                   "QUERN_JOBS is \"" + std::string(threads) + "\"");
   }
   expect_refused([](Options &o, Environment &) { o.jit = static_cast<quern_jit>(3); }, "jit is 3");
   expect_refused([](Options &o, Environment &) { o.cache_mode = static_cast<quern_cache_mode>(9); }, "cache_mode is 9");
@@ -127,6 +129,7 @@ TEST(ResolveSettings, Defaults) {
   EXPECT_TRUE(settings.jit_allowed);
   EXPECT_EQ(settings.log_level, 0);
   EXPECT_EQ(settings.threads, 0);
+  EXPECT_EQ(settings.jobs, 0);
 }
 
 TEST(ResolveSettings, TheEnvironmentIsUsed) {
@@ -137,6 +140,7 @@ TEST(ResolveSettings, TheEnvironmentIsUsed) {
   environment.jit = "forbid";
   environment.log = "info";
   environment.threads = "3";
+  environment.jobs = "2";
   const HubSettings settings = resolve_settings(options(), environment);
   EXPECT_EQ(settings.cache_dir, "/cache");
   EXPECT_EQ(settings.cache_mode, CacheMode::kReadOnly);
@@ -144,6 +148,7 @@ TEST(ResolveSettings, TheEnvironmentIsUsed) {
   EXPECT_FALSE(settings.jit_allowed);
   EXPECT_EQ(settings.log_level, QUERN_LOG_INFO);
   EXPECT_EQ(settings.threads, 3);
+  EXPECT_EQ(settings.jobs, 2);
 }
 
 TEST(ResolveSettings, OptionsBeatTheEnvironment) {

@@ -812,7 +812,7 @@ typedef struct quern_prefetch_options {
   size_t struct_size;
   const char *archs;        /* "sm_80,sm_90a", "all", "native"; NULL: native */
   const char *packages;     /* "quern/mxfp4-gemm,..."; NULL: all */
-  int32_t jobs;             /* compiles at once; 0: one per core */
+  int32_t jobs;             /* compiles at once; 0: QUERN_JOBS, else one per core */
   quern_unit_visitor visit; /* NULL, or called as each unit is done */
   void *user;
   int32_t check; /* 1: compile and write nothing; what a process that may not compile would lack is a failure */
