@@ -17,7 +17,7 @@
 
 #include <quern/quern.h>
 
-#include "runtime/driver_api.hpp"
+#include "runtime/cuda/driver_api.hpp"
 
 namespace {
 

@@ -58,6 +58,21 @@ def exit_codes(source):
          {row[0] for row in rows(source / "docs/error-codes.md") if row[0].isdigit()})
 
 
+def folders(source):
+    """Each folder of the table uses only those above it, and the table has them all."""
+    layers = [row[0].strip("/") for row in rows(source / "docs/architecture.md") if row[0].endswith("/")]
+    apart = {"registry/fetch", "registry/publish"}
+    files = [path.relative_to(source) for top in ("runtime", "registry", "cli") for path in source.glob(f"{top}/**/*.?pp")]
+    same("docs/architecture.md, folders", {str(file.parent) for file in files},
+         {layer for layer in layers if layer.startswith(("runtime/", "registry/", "cli"))})
+    for file in files:
+        folder = str(file.parent)
+        for used in re.findall(r'#include "((?:runtime|registry|cli)/.*)/', (source / file).read_text()):
+            above = used == folder or folder != "cli" and used in layers[:layers.index(folder)]
+            if not above or {used, folder} == apart:
+                failures.append(f"{file} uses {used}, which docs/architecture.md does not allow")
+
+
 def manifest_example(source, cli):
     """The example in docs/manifest.md is a package that is accepted."""
     manifest = re.search(r"```json\n(.*?)```", (source / "docs/manifest.md").read_text(), re.S).group(1)
@@ -113,6 +128,7 @@ def main(arguments):
     environment(source)
     statuses(source)
     exit_codes(source)
+    folders(source)
     links(source)
     manifest_example(source, cli)
     readme_program(source, libraries, arguments[3:])

@@ -5,8 +5,8 @@
 
 #include "nvrtc_required.hpp"
 #include "runtime/base/error.hpp"
-#include "runtime/compile_child.hpp"
-#include "runtime/nvrtc_api.hpp"
+#include "runtime/compile/compile_child.hpp"
+#include "runtime/compile/nvrtc_api.hpp"
 
 namespace quern {
 

@@ -13,7 +13,7 @@
 
 #include "registry/cache/cache.hpp"
 #include "runtime/base/sha256.hpp"
-#include "runtime/kernel_store.hpp"
+#include "runtime/hub/kernel_store.hpp"
 #include "temporary_directory.hpp"
 
 namespace quern {

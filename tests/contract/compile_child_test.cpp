@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "runtime/nvrtc_program.hpp"
+#include "runtime/compile/nvrtc_program.hpp"
 #include "temporary_directory.hpp"
 
 namespace quern {

@@ -6,7 +6,7 @@
 
 #include "nvrtc_required.hpp"
 #include "registry/package/package.hpp"
-#include "runtime/compiler.hpp"
+#include "runtime/compile/compiler.hpp"
 
 namespace quern {
 namespace {

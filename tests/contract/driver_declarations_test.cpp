@@ -1,5 +1,5 @@
-// runtime/driver_api.hpp and runtime/nvrtc_api.hpp declare what Quern uses of CUDA, so that no toolkit is needed to
-// build. Here the compiler holds them against cuda.h and nvrtc.h.
+// runtime/cuda/driver_api.hpp and runtime/compile/nvrtc_api.hpp declare what Quern uses of CUDA, so that no toolkit is
+// needed to build. Here the compiler holds them against cuda.h and nvrtc.h.
 #include <cuda.h>
 #include <nvrtc.h>
 
@@ -9,8 +9,8 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/driver_api.hpp"
-#include "runtime/nvrtc_api.hpp"
+#include "runtime/compile/nvrtc_api.hpp"
+#include "runtime/cuda/driver_api.hpp"
 
 namespace quern {
 namespace {

@@ -4,9 +4,9 @@
 
 #include "nvrtc_required.hpp"
 #include "registry/package/package.hpp"
-#include "runtime/code_image.hpp"
-#include "runtime/compiler.hpp"
-#include "runtime/prefetch.hpp"
+#include "runtime/compile/compiler.hpp"
+#include "runtime/cuda/code_image.hpp"
+#include "runtime/hub/prefetch.hpp"
 
 namespace quern {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "compile_child.hpp"
 #include "published_registry.hpp"
-#include "runtime/compile_unit.hpp"
-#include "runtime/kernel_store.hpp"
+#include "runtime/compile/compile_unit.hpp"
+#include "runtime/hub/kernel_store.hpp"
 
 namespace quern {
 namespace {

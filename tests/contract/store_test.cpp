@@ -1,5 +1,5 @@
 // From a compile unit to its code: memory, disk, NVRTC, and what happens where one of them is missing.
-#include "runtime/kernel_store.hpp"
+#include "runtime/hub/kernel_store.hpp"
 
 #include <thread>
 

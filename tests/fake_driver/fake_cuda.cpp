@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/code_image.hpp"
-#include "runtime/driver_api.hpp"
+#include "runtime/cuda/code_image.hpp"
+#include "runtime/cuda/driver_api.hpp"
 
 using namespace quern;
 using namespace quern::cu;

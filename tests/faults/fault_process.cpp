@@ -19,7 +19,7 @@
 #include "runtime/base/error.hpp"
 #include "runtime/base/failpoint.hpp"
 #include "runtime/base/sha256.hpp"
-#include "runtime/kernel_store.hpp"
+#include "runtime/hub/kernel_store.hpp"
 
 extern "C" int __lsan_do_recoverable_leak_check() __attribute__((weak));
 

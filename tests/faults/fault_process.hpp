@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "registry/cache/cache.hpp"
-#include "runtime/compile_unit.hpp"
+#include "runtime/compile/compile_unit.hpp"
 #include "temporary_directory.hpp"
 
 namespace quern::faults {

@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "faults/fault_process.hpp"
-#include "runtime/kernel_store.hpp"
+#include "runtime/hub/kernel_store.hpp"
 
 namespace quern::faults {
 namespace {

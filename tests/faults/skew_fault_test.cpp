@@ -15,7 +15,7 @@
 #include "faults/fake_nvrtc.hpp"
 #include "faults/resolving.hpp"
 #include "runtime/base/error.hpp"
-#include "runtime/kernel_store.hpp"
+#include "runtime/hub/kernel_store.hpp"
 
 namespace quern::faults {
 namespace {

@@ -1,4 +1,4 @@
-#include "runtime/code_image.hpp"
+#include "runtime/cuda/code_image.hpp"
 
 #include <elf.h>
 
@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/base/error.hpp"
-#include "runtime/compiler.hpp"
+#include "runtime/compile/compiler.hpp"
 #include "tests/nvrtc_required.hpp"
 
 namespace quern {

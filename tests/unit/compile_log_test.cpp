@@ -1,4 +1,4 @@
-#include "runtime/compile_log.hpp"
+#include "runtime/compile/compile_log.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/compile_options.hpp"
+#include "runtime/compile/compile_options.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/compile_unit.hpp"
+#include "runtime/compile/compile_unit.hpp"
 
 #include <functional>
 #include <set>

@@ -1,5 +1,5 @@
 // The messages between the library and quern-cc: what is sent arrives, and nothing else is taken for a message.
-#include "runtime/compile_child/wire.hpp"
+#include "runtime/compile/wire.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/dispatch.hpp"
+#include "runtime/hub/dispatch.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/few_kernels.hpp"
+#include "runtime/operations/few_kernels.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/limit_memory.hpp"
+#include "runtime/hub/limit_memory.hpp"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 
 #include "package_builder.hpp"
 #include "runtime/base/error.hpp"
-#include "runtime/hub.hpp"
+#include "runtime/hub/hub.hpp"
 
 namespace quern {
 namespace {

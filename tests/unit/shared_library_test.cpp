@@ -1,4 +1,4 @@
-#include "runtime/shared_library.hpp"
+#include "runtime/base/shared_library.hpp"
 
 #include <gtest/gtest.h>
 
