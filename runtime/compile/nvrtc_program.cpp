@@ -28,6 +28,7 @@ class Program {
   bool compile(const std::vector<std::string> &options) {
     std::vector<const char *> list;
     for (const std::string &option : options) list.push_back(option.c_str());
+    if (has_cache()) list.push_back("--no-cache");
     if (QUERN_FAILPOINT("nvrtc_compile") != 0) return false;
     return api_.compile(program_, static_cast<int>(list.size()), list.data()) == 0;
   }
@@ -49,6 +50,11 @@ class Program {
   }
 
  private:
+  // Since 12.9 NVRTC keeps code in the driver's cache, which nobody verifies, and starts the driver for that.
+  bool has_cache() const {
+    int major = 0, minor = 0;
+    return api_.version(&major, &minor) == 0 && (major > 12 || (major == 12 && minor >= 9));
+  }
   void check(int result, const char *what) const {
     if (result != 0) fail(QUERN_COMPILE_FAILED, "NVRTC cannot ", what, ": ", api_.error_string(result));
   }

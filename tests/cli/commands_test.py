@@ -198,6 +198,16 @@ class CommandsTest(CliTest):
         if self.read_json("info")["cuda_devices"] == 0:
             self.fail_with(4, "quern: ", "prefetch")
 
+    def test_compiling_starts_no_driver(self):
+        """NVRTC would, for a cache of its own; the loader says which libraries were looked for."""
+        self.variables |= {"QUERN_DRIVER_PATH": self.path("none.so"), "LD_DEBUG": "libs",
+                           "LD_DEBUG_OUTPUT": self.path("loader")}
+        self.succeed("prefetch", "--arch", "sm_80", "--package", "quern/mxfp4-dequantize")
+        said = "".join(path.read_text() for path in pathlib.Path(self.directory).glob("loader.*"))
+        searched = re.findall(r"find library=(lib\w+)", said)
+        self.assertIn("libnvrtc", searched)
+        self.assertNotIn("libcuda", searched)
+
     def test_version(self):
         self.assertRegex(self.succeed("version"), r"^quern \d+\.\d+\.\d+")
         self.assertIn("version", self.read_json("version"))
