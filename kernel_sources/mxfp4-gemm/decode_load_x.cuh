@@ -4,18 +4,13 @@
 // many tokens, or X_WARPS warps do nothing else, which is fewest instructions for few.
 #pragma once
 
+#include <quern/e2m1_convert.cuh>
 #include <quern/shared_memory.cuh>
 
 #include "decode_load.cuh"
 
 namespace quern {
 namespace {
-
-__device__ __forceinline__ uint32_t max_of_halves(uint32_t a, uint32_t b) {
-  uint32_t larger;
-  asm("max.u16x2 %0, %1, %2;" : "=r"(larger) : "r"(a), "r"(b));
-  return larger;
-}
 
 // The CTA's part of one token, by the warps that multiply, through registers: each says how large the largest element
 // is that it has seen, as bits without a sign. All is there when they have met behind this.
@@ -68,7 +63,7 @@ struct XScale {
   __device__ __forceinline__ void apply(uint32_t (&x)[8]) const {
     if constexpr (kX == kBf16) {
 #pragma unroll
-      for (int i = 0; i < 8; ++i) asm("mul.rn.bf16x2 %0, %0, %1;" : "+r"(x[i]) : "r"(factors));
+      for (int i = 0; i < 8; ++i) x[i] = multiply_bf16x2(x[i], factors);
     }
   }
 };
@@ -168,9 +163,7 @@ class SharedXLoader {
       }
       to += 16 * kThreads;
     }
-    asm volatile(
-        "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(shared_ + plan_.full_barrier(at.position.slot))
-        : "memory");
+    mbarrier_arrive_after_copies(shared_ + plan_.full_barrier(at.position.slot));
   }
 
   const GemmParams &p_;

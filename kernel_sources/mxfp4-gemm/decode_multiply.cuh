@@ -20,15 +20,6 @@ struct Warp {
   XScale x_scale;
 };
 
-// Half of the B fragments of a tile's four steps by ldmatrix (PTX ISA: lanes 8 i to 8 i + 7 give the rows of matrix i,
-// each 16 bytes). `address` is the lane's: its column of B, and 8 (lane / 8) of K.
-__device__ __forceinline__ void load_x_fragments(uint32_t address, uint32_t *x) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
-               : "r"(address)
-               : "memory");
-}
-
 // A lane's share of what a warp multiplies in a pass of kStrips strips.
 template <int kStrips>
 class TokenSums {
@@ -64,8 +55,9 @@ class TokenSums {
     }
 #pragma unroll
     for (int n = 0; n < kTokenTiles; ++n) {
-      load_x_fragments(x + x_at_[n], fragments[n]);
-      load_x_fragments(x + x_at_[n] + 64, fragments[n] + 4);
+      // Half of the B fragments of the tile's four steps each. The lane's address: its column of B, 8 (lane / 8) of K.
+      load_matrices(x + x_at_[n], fragments[n]);
+      load_matrices(x + x_at_[n] + 64, fragments[n] + 4);
     }
 #pragma unroll
     for (int s = 0; s < kStrips; ++s) {

@@ -38,8 +38,8 @@ class BlockSums {
 #pragma unroll
       for (int s = 0; s < kStrips; ++s) bytes_[s] = load_shared_4(weights + scales_at_ + s * strip_bytes_);
     }
-    load_x_fragments(column == 0 ? x + x_at_ : zeros_, fragments);
-    load_x_fragments(column == 1 ? x + x_at_ + 64 : zeros_, fragments + 4);
+    load_matrices(column == 0 ? x + x_at_ : zeros_, fragments);
+    load_matrices(column == 1 ? x + x_at_ + 64 : zeros_, fragments + 4);
     x_scale_.apply(fragments);
 #pragma unroll
     for (int s = 0; s < kStrips; ++s) {

@@ -105,7 +105,8 @@ __device__ __forceinline__ void finish_range(Consumer &consumer, Sums &sums) {
 // zeros.
 template <int kTokens>
 __device__ __forceinline__ void multiply_stages(Consumer &consumer, uint32_t offsets, int count, Sums &sums) {
-  static_assert(PROMOTE_TILES == 4 && STAGES >= 3, "two stages are promoted; two are held while a third is awaited");
+  static_assert(!kByStages || (PROMOTE_TILES == 4 && STAGES >= 3),
+                "two stages are promoted; two are held while a third is awaited");
   Fragment sets[2][4];
   TileWords tiles[2];
   const auto take = [&]() {

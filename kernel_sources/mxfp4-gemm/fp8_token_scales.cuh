@@ -16,8 +16,7 @@ __device__ __forceinline__ void load_token_scales(const GemmParams &p, uint32_t 
 #pragma unroll
   for (int i = lane; i < kShareTokens; i += 32) {
     const float *source = p.x_scales + first_token + min(i, p.m - 1 - first_token);
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(scales + (warp * kShareTokens + i) * 4), "l"(source)
-                 : "memory");
+    copy_async_4(scales + (warp * kShareTokens + i) * 4, source);
   }
 }
 
@@ -29,7 +28,7 @@ struct TokenScales {
       : pairs(reinterpret_cast<const float2 *>(scales) + warp * (kShareTokens / 2) + lane % 4) {}
 
   __device__ __forceinline__ void wait() const {
-    asm volatile("cp.async.wait_all;" ::: "memory");
+    copy_async_wait_all();
     __syncwarp();
   }
   // sums[i] and sums[i + 1] of a block, of neighbouring tokens; i is even.

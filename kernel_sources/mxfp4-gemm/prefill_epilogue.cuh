@@ -197,10 +197,7 @@ __device__ __forceinline__ void stage_plain(const PlainTerms &terms, float alpha
       scales.apply(first, pair[0], pair[1]);
       pairs[j] = pack_pair<kY>(terms.finish(2 * r + half, alpha, pair[0]), terms.finish(2 * r + half, alpha, pair[1]));
     }
-    asm volatile(
-        "stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(at + i * kStep * kYPitch),
-        "r"(pairs[0]), "r"(pairs[1]), "r"(pairs[2]), "r"(pairs[3])
-        : "memory");
+    store_matrices_transposed(at + i * kStep * kYPitch, pairs);
   }
 }
 
@@ -211,12 +208,10 @@ __device__ __forceinline__ void store_plain(const GemmParams &p, uint32_t stagin
   const int tokens = min(place.tokens, p.m - place.token);
   uint16_t *y = static_cast<uint16_t *>(p.y) + (place.token + token) * p.y_stride + place.row;
   for (; token < tokens; token += step) {
-    asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(y), "r"(staging + token * kYPitch),
-                 "r"(bytes)
-                 : "memory");
+    bulk_store(y, staging + token * kYPitch, bytes);
     y += step * p.y_stride;
   }
-  asm volatile("cp.async.bulk.commit_group; cp.async.bulk.wait_group.read 0;" ::: "memory");
+  bulk_stores_read();
 }
 
 // The CTA's last tile, which nothing follows: all consumers copy it.

@@ -2,6 +2,8 @@
 // (prefill_multiply.cuh or fp8_multiply.cuh) and say how many registers each kind of thread gets.
 #pragma once
 
+#include <quern/registers.cuh>
+
 #include "prefill_epilogue.cuh"
 
 extern __shared__ __align__(1024) uint8_t memory[];
@@ -112,7 +114,7 @@ __device__ __forceinline__ void store_tiles(const GemmParams &p, const Work &wor
     store_plain(p, stages.base + kStagingAt, work.place(i), storer, kStorers);
     mbarrier_arrive(stages.stored());
   }
-  asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+  bulk_stores_wait();
 }
 
 // The field offsets of a lane's rows g and g + 8 of every strip. Strips that do not exist have another's: their codes
@@ -190,7 +192,7 @@ __device__ __forceinline__ void finish_tile(const GemmParams &p, const Work &wor
       stage_plain<kX>(terms, p.alpha, sums, place.tokens, scales, at, self.lane);
     }
     if (!last) {
-      asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+      fence_proxy_shared();
       __syncwarp();
       if (self.lane == 0) mbarrier_arrive(stages.staged());
     } else {
@@ -239,7 +241,7 @@ __device__ __forceinline__ void multiply_packed(const GemmParams &p, const Tenso
   if constexpr (CLUSTER_K > 1) cluster_arrive_relaxed();
   let_later_kernels_start();
   if (threadIdx.x / 128 == kGroups) {
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kProducerRegisters));
+    give_registers_back<kProducerRegisters>();
     if (threadIdx.x == kConsumers) Producer(work, stages, x_map, w_map).run();
     const int storer = (static_cast<int>(threadIdx.x) - kConsumers) / 32 - 1;
     if (CLUSTER_K == 1 && storer >= 0 && threadIdx.x % 32 == 0 && is_plain(p)) {
@@ -250,7 +252,7 @@ __device__ __forceinline__ void multiply_packed(const GemmParams &p, const Tenso
       cluster_wait();
     }
   } else {
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kConsumerRegisters));
+    take_registers<kConsumerRegisters>();
     consume(p, work, stages, rank);
   }
 }

@@ -5,6 +5,7 @@
 #include <quern/async_copy.cuh>
 #include <quern/cluster_sums.cuh>
 #include <quern/mbarrier.cuh>
+#include <quern/named_barrier.cuh>
 #include <quern/packed_convert.cuh>
 #include <quern/shared_memory.cuh>
 
@@ -172,7 +173,7 @@ __device__ __forceinline__ Parts parts(Stages stages) { return {stages.base + kR
 using Sums = float[kBlocks][TILE_TOKENS / 2];
 
 // A barrier of the consumers alone.
-__device__ __forceinline__ void consumers_sync() { asm volatile("bar.sync 1, %0;" ::"n"(kConsumers) : "memory"); }
+__device__ __forceinline__ void consumers_sync() { named_barrier_sync_aligned<1, kConsumers>(); }
 
 }  // namespace
 }  // namespace quern

@@ -42,6 +42,24 @@ __device__ __forceinline__ void tensor_copy(uint32_t destination, const TensorMa
       : "memory");
 }
 
+// From this CTA's shared memory to global memory, 16-byte aligned, `bytes` a multiple of 16. For what ordinary stores
+// wrote there fence_proxy_shared() comes before.
+__device__ __forceinline__ void bulk_store(void *destination, uint32_t source, uint32_t bytes) {
+  asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(destination), "r"(source), "r"(bytes)
+               : "memory");
+}
+
+// Until this thread's stores have read shared memory.
+__device__ __forceinline__ void bulk_stores_read() {
+  asm volatile("cp.async.bulk.commit_group; cp.async.bulk.wait_group.read 0;" ::: "memory");
+}
+
+// Until all of them, read before, have written.
+__device__ __forceinline__ void bulk_stores_wait() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
+
+// Bulk stores that follow see what ordinary stores wrote to shared memory before.
+__device__ __forceinline__ void fence_proxy_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
 // Copies that follow see what ordinary stores wrote to global memory before.
 __device__ __forceinline__ void fence_proxy_global() { asm volatile("fence.proxy.async.global;" ::: "memory"); }
 

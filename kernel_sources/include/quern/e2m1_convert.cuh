@@ -59,6 +59,18 @@ QUERN_HOST_DEVICE uint32_t e8m0_to_bf16x2(uint32_t byte, bool flush_zero) {
   return scale << 16 | scale;
 }
 
+// The larger of two unsigned 16-bit numbers, twice.
+QUERN_HOST_DEVICE uint32_t max_of_halves(uint32_t a, uint32_t b) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  uint32_t larger;
+  asm("max.u16x2 %0, %1, %2;" : "=r"(larger) : "r"(a), "r"(b));
+  return larger;
+#else
+  const uint32_t low = (a & 0xffffu) > (b & 0xffffu) ? a & 0xffffu : b & 0xffffu;
+  return ((a >> 16) > (b >> 16) ? a & 0xffff0000u : b & 0xffff0000u) | low;
+#endif
+}
+
 QUERN_HOST_DEVICE uint32_t multiply_bf16x2(uint32_t a, uint32_t b) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   uint32_t result;

@@ -6,19 +6,27 @@
 namespace quern {
 
 __device__ __forceinline__ float f32_of_f16(uint16_t bits) {
+#if defined(__CUDA_ARCH__)
   float value;
   asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
   return value;
+#else
+  return f32_from_f16(bits);
+#endif
 }
 
 __device__ __forceinline__ uint16_t round_to_f16(float value) {
+#if defined(__CUDA_ARCH__)
   uint16_t bits;
   asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
   return bits;
+#else
+  return f16_from_f32(value);
+#endif
 }
 
 __device__ __forceinline__ uint16_t round_to_bf16(float value) {
-#if __CUDA_ARCH__ >= 800
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
   uint16_t bits;
   asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value));
   return bits;
@@ -42,7 +50,7 @@ __device__ __forceinline__ void unpack_pair(uint32_t pair, float &low, float &hi
 // Round two f32 and pack them, the first in the low half.
 template <uint32_t kDtype>
 __device__ __forceinline__ uint32_t pack_pair(float low, float high) {
-#if __CUDA_ARCH__ >= 800
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
   uint32_t pair;
   if constexpr (kDtype == kBf16) {
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));

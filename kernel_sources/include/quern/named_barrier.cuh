@@ -11,6 +11,12 @@ __device__ __forceinline__ void named_barrier_sync() {
   asm volatile("barrier.sync %0, %1;" ::"n"(kBarrier), "n"(kThreads) : "memory");
 }
 
+// The same where the lanes of each warp come together.
+template <int kBarrier, int kThreads>
+__device__ __forceinline__ void named_barrier_sync_aligned() {
+  asm volatile("bar.sync %0, %1;" ::"n"(kBarrier), "n"(kThreads) : "memory");
+}
+
 // Without waiting: those that sync see what was written before.
 template <int kBarrier, int kThreads>
 __device__ __forceinline__ void named_barrier_arrive() {

@@ -136,18 +136,17 @@ QUERN_HOST_DEVICE void packed_e5m2(uint32_t x, uint32_t fields, int word, uint32
   second = permute_bytes(low, high, magnitudes >> 16) | (x << 4 & 0x80808080u);
 }
 
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-
 // Both elements of `pair` times the low or the high half of `scales`. Only in this form does ptxas take the half as an
 // operand mode of the multiply, without a permutation before it.
 template <uint32_t kDtype, bool kHigh>
-__device__ __forceinline__ uint32_t multiply_by_scale(uint32_t pair, uint32_t scales) {
+QUERN_HOST_DEVICE uint32_t multiply_by_scale(uint32_t pair, uint32_t scales) {
+  uint32_t product;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
 #define QUERN_MULTIPLY(type, half)                                          \
   asm("{.reg .b16 low, high; .reg .b32 both; mov.b32 {low, high}, %2;"      \
       " mov.b32 both, {" half ", " half "}; mul.rn." type " %0, %1, both;}" \
       : "=r"(product)                                                       \
       : "r"(pair), "r"(scales))
-  uint32_t product;
   if constexpr (kDtype == kBf16) {
     if constexpr (kHigh) {
       QUERN_MULTIPLY("bf16x2", "high");
@@ -162,19 +161,26 @@ __device__ __forceinline__ uint32_t multiply_by_scale(uint32_t pair, uint32_t sc
     }
   }
 #undef QUERN_MULTIPLY
+#else
+  const auto multiply = [&](uint32_t element) -> uint32_t {
+    const uint16_t scale = static_cast<uint16_t>(kHigh ? scales >> 16 : scales);
+    if constexpr (kDtype == kBf16)
+      return bf16_from_f32(f32_from_bf16(static_cast<uint16_t>(element)) * f32_from_bf16(scale));
+    return f16_from_f32(f32_from_f16(static_cast<uint16_t>(element)) * f32_from_f16(scale));
+  };
+  product = multiply(pair >> 16) << 16 | multiply(pair & 0xffffu);
+#endif
   return product;
 }
 
 // A word to the A fragment of its step, scaled.
 template <uint32_t kDtype>
-__device__ __forceinline__ void packed_fragment(uint32_t word, uint32_t scales, uint32_t (&a)[4]) {
+QUERN_HOST_DEVICE void packed_fragment(uint32_t word, uint32_t scales, uint32_t (&a)[4]) {
   packed_pairs<kDtype>(word, a);
   a[0] = multiply_by_scale<kDtype, false>(a[0], scales);
   a[1] = multiply_by_scale<kDtype, true>(a[1], scales);
   a[2] = multiply_by_scale<kDtype, false>(a[2], scales);
   a[3] = multiply_by_scale<kDtype, true>(a[3], scales);
 }
-
-#endif
 
 }  // namespace quern
