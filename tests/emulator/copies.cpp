@@ -1,0 +1,71 @@
+// What comes to shared memory and leaves it beside the threads.
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+
+#include "emulator/gpu_state.hpp"
+
+namespace emulator {
+
+void BytesUnderWay::write() const {
+  for (size_t i = 0; i < bytes.size(); i += 16) {
+    const uint32_t at = offset + kSharedBase + static_cast<uint32_t>(i);
+    std::memcpy(shared_of(cta, (swizzled ? emulator::swizzled(at) : at) - kSharedBase), bytes.data() + i,
+                std::min<size_t>(16, bytes.size() - i));
+  }
+}
+
+void copy_later(uint32_t destination, std::vector<uint8_t> bytes, uint32_t barrier, bool swizzled) {
+  shared(destination, bytes.size(), swizzled ? 1024 : 16);
+  const int cta = cta_of(barrier);
+  if (cta != cta_of(destination)) fault("bytes and their barrier are in two CTAs");
+  cluster->later.push_back(
+      [cta, at = offset_of(barrier), copy = BytesUnderWay{cta, offset_of(destination), std::move(bytes), swizzled}] {
+        must_live(cta);
+        copy.write();
+        bytes_came(cta, at, copy.bytes.size());
+      });
+}
+
+void thread_copy(uint32_t destination, std::vector<uint8_t> bytes) {
+  shared(destination, bytes.size(), bytes.size());
+  Thread &thread = *cluster->running;
+  thread.copies.back().push_back({thread.cta, offset_of(destination), std::move(bytes)});
+}
+
+void thread_copies_commit() { cluster->running->copies.emplace_back(); }
+
+void thread_copies_wait(size_t pending) {
+  auto &groups = cluster->running->copies;
+  while (groups.size() > pending + 1) {
+    for (const BytesUnderWay &copy : groups.front()) copy.write();
+    groups.pop_front();
+  }
+}
+
+void thread_copies_then_arrive(uint32_t barrier) {
+  auto &groups = cluster->running->copies;
+  std::vector<BytesUnderWay> all;
+  for (auto &group : groups) std::move(group.begin(), group.end(), std::back_inserter(all));
+  groups.clear();
+  groups.emplace_back();
+  cluster->later.push_back([cta = cta_of(barrier), at = offset_of(barrier), all = std::move(all)] {
+    for (const BytesUnderWay &copy : all) copy.write();
+    arrive_at(cta, at);
+  });
+}
+
+void thread_store(std::function<void()> store) {
+  if (cluster->chance(2)) {
+    store();
+  } else {
+    cluster->running->stores.push_back(std::move(store));
+  }
+}
+
+void thread_stores_wait() {
+  for (const auto &store : cluster->running->stores) store();
+  cluster->running->stores.clear();
+}
+
+}  // namespace emulator

@@ -1,0 +1,229 @@
+#include "emulator/gpu.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "emulator/gpu_state.hpp"
+
+// What `extern __shared__` names, of the CTA that runs.
+alignas(1024) uint8_t memory[emulator::kMostShared];
+
+namespace emulator {
+
+Cluster *cluster = nullptr;
+
+namespace {
+
+constexpr size_t kStackBytes = 128 << 10;
+
+void move_window(int cta) {
+  if (cluster->in_window == cta) return;
+  const size_t bytes = cluster->launch->shared_bytes;
+  if (cluster->in_window >= 0) {
+    std::memcpy(cluster->ctas[static_cast<size_t>(cluster->in_window)].shared.data(), memory, bytes);
+  }
+  std::memcpy(memory, cluster->ctas[static_cast<size_t>(cta)].shared.data(), bytes);
+  cluster->in_window = cta;
+}
+
+void end_thread(Thread &thread) {
+  thread_stores_wait();
+  thread.ended = true;
+  Cta &cta = cluster->cta();
+  Warp &warp = cluster->warp();
+  --cta.live;
+  --warp.live;
+  leave_barriers(cta, warp);
+}
+
+void thread_main() {
+  Thread &thread = *cluster->running;
+  try {
+    cluster->launch->kernel();
+    end_thread(thread);
+  } catch (...) {
+    cluster->failure = std::current_exception();
+    thread.ended = true;
+  }
+  swapcontext(&thread.context, &cluster->scheduler);
+}
+
+std::string who_waits() {
+  std::map<std::string, int> counts;
+  for (const Cta &cta : cluster->ctas) {
+    for (const auto &thread : cta.threads) {
+      if (!thread->ended) {
+        ++counts["CTA " + std::to_string(cta.index.x) + ", warp " + std::to_string(thread->index.x / 32) + ": " +
+                 thread->waits_for];
+      }
+    }
+  }
+  std::string out;
+  for (const auto &[what, count] : counts) out += "\n  " + std::to_string(count) + " threads of " + what;
+  for (const Cta &cta : cluster->ctas) {
+    for (const auto &[offset, barrier] : cta.mbarriers) {
+      out += "\n  CTA " + std::to_string(cta.index.x) + ", mbarrier at " + std::to_string(offset) + ": " +
+             std::to_string(barrier.pending) + " of " + std::to_string(barrier.arrivals) + " arrivals and " +
+             std::to_string(barrier.bytes) + " bytes to come, phase " + std::to_string(barrier.phase);
+    }
+  }
+  return out;
+}
+
+void do_one_later() {
+  auto &later = cluster->later;
+  const size_t which = cluster->random() % later.size();
+  const auto action = std::move(later[which]);
+  later.erase(later.begin() + static_cast<std::ptrdiff_t>(which));
+  action();
+}
+
+void go_on(Thread &thread) {
+  move_window(thread.cta);
+  thread.ready = nullptr;
+  cluster->running = &thread;
+  swapcontext(&cluster->scheduler, &thread.context);
+  cluster->running = nullptr;
+  if (cluster->failure) std::rethrow_exception(cluster->failure);
+}
+
+// Lets every thread that can go on do so, in an order of its own, and some copies come; false if nothing happened.
+bool one_round() {
+  bool any = false;
+  std::vector<Cta *> ctas;
+  for (Cta &cta : cluster->ctas) ctas.push_back(&cta);
+  std::shuffle(ctas.begin(), ctas.end(), cluster->random);
+  for (Cta *cta : ctas) {
+    std::vector<Thread *> threads;
+    for (const auto &thread : cta->threads) {
+      if (!thread->ended) threads.push_back(thread.get());
+    }
+    // Warps in any order, and now and then their lanes too.
+    if (cluster->chance(2)) {
+      std::shuffle(threads.begin(), threads.end(), cluster->random);
+    } else if (cluster->chance(2)) {
+      std::reverse(threads.begin(), threads.end());
+    }
+    for (Thread *thread : threads) {
+      if (thread->ready && !thread->ready()) continue;
+      go_on(*thread);
+      any = true;
+    }
+    for (; !cluster->later.empty() && cluster->chance(3); any = true) do_one_later();
+  }
+  return any;
+}
+
+void run_cluster(const Launch &launch, unsigned first_cta, uint64_t seed) {
+  Cluster state;
+  cluster = &state;
+  state.launch = &launch;
+  state.random.seed(seed + first_cta);
+  state.ctas.resize(launch.cluster);
+  for (unsigned rank = 0; rank < launch.cluster; ++rank) {
+    Cta &cta = state.ctas[rank];
+    cta.index.x = first_cta + rank;
+    cta.live = static_cast<int>(launch.block);
+    cta.shared.resize(launch.shared_bytes);
+    for (uint8_t &byte : cta.shared) byte = static_cast<uint8_t>(state.random());
+    cta.warps.resize(launch.block / 32);
+    for (unsigned i = 0; i < launch.block; ++i) {
+      auto thread = std::make_unique<Thread>();
+      thread->cta = static_cast<int>(rank);
+      thread->index.x = i;
+      thread->stack = std::make_unique_for_overwrite<char[]>(kStackBytes);
+      getcontext(&thread->context);
+      thread->context.uc_stack.ss_sp = thread->stack.get();
+      thread->context.uc_stack.ss_size = kStackBytes;
+      makecontext(&thread->context, thread_main, 0);
+      cta.threads.push_back(std::move(thread));
+    }
+  }
+  const auto anyone_left = [&] {
+    return std::any_of(state.ctas.begin(), state.ctas.end(), [](const Cta &cta) { return cta.live > 0; });
+  };
+  while (anyone_left()) {
+    if (one_round()) continue;
+    if (state.later.empty()) throw std::runtime_error("no thread can go on:" + who_waits());
+    do_one_later();
+  }
+  while (!state.later.empty()) do_one_later();
+}
+
+}  // namespace
+
+void run(const Launch &launch, uint64_t seed) {
+  if (launch.grid % launch.cluster != 0) throw std::runtime_error("the grid is no multiple of the cluster");
+  if (launch.block % 32 != 0) throw std::runtime_error("the block is no multiple of a warp");
+  if (launch.shared_bytes > kMostShared) throw std::runtime_error("too much shared memory");
+  struct Reset {
+    ~Reset() { cluster = nullptr; }
+  } reset;
+  for (unsigned first = 0; first < launch.grid; first += launch.cluster) run_cluster(launch, first, seed);
+}
+
+void fault(const std::string &what) {
+  if (cluster->running == nullptr) throw std::runtime_error(what);
+  throw std::runtime_error("CTA " + std::to_string(cluster->cta().index.x) + ", thread " +
+                           std::to_string(cluster->running->index.x) + ": " + what);
+}
+
+void wait_until(std::function<bool()> ready, const char *what) {
+  Thread &thread = *cluster->running;
+  thread.waits_for = what;
+  thread.ready = std::move(ready);
+  swapcontext(&thread.context, &cluster->scheduler);
+}
+
+const Index &thread_index() { return cluster->running->index; }
+const Index &block_index() { return cluster->cta().index; }
+const Index &block_size() {
+  static Index size;
+  size = {cluster->launch->block, 1, 1};
+  return size;
+}
+const Index &grid_size() {
+  static Index size;
+  size = {cluster->launch->grid, 1, 1};
+  return size;
+}
+
+uint8_t *shared_of(int cta, uint32_t offset) {
+  return cta == cluster->in_window ? memory + offset : cluster->ctas[static_cast<size_t>(cta)].shared.data() + offset;
+}
+
+// A cluster address carries the rank plus one in its upper bits.
+int cta_of(uint32_t address) {
+  return address >> 24 != 0 ? static_cast<int>(address >> 24) - 1 : cluster->running->cta;
+}
+uint32_t offset_of(uint32_t address) { return (address & 0xffffffu) - kSharedBase; }
+
+void must_live(int cta) {
+  if (cluster->ctas[static_cast<size_t>(cta)].live == 0) fault("something is sent to a CTA that has ended");
+}
+
+uint8_t *shared(uint32_t address, size_t bytes, size_t alignment) {
+  const uint32_t offset = offset_of(address);
+  if (offset > cluster->launch->shared_bytes || bytes > cluster->launch->shared_bytes - offset) {
+    fault("shared memory at " + std::to_string(offset) + " is outside of the CTA's " +
+          std::to_string(cluster->launch->shared_bytes) + " bytes");
+  }
+  if (offset % alignment != 0) {
+    fault("shared memory at " + std::to_string(offset) + " is not aligned to " + std::to_string(alignment));
+  }
+  return shared_of(cta_of(address), offset);
+}
+
+uint32_t shared_address(const void *pointer) {
+  return static_cast<uint32_t>(static_cast<const uint8_t *>(pointer) - memory) + kSharedBase;
+}
+
+uint32_t cluster_rank() { return static_cast<uint32_t>(cluster->running->cta); }
+
+uint32_t cluster_address(uint32_t address, uint32_t rank) {
+  if (rank >= cluster->ctas.size()) fault("no CTA of the cluster has rank " + std::to_string(rank));
+  return (address & 0xffffffu) | (rank + 1) << 24;
+}
+
+}  // namespace emulator
