@@ -55,17 +55,19 @@ void thread_copies_then_arrive(uint32_t barrier) {
   });
 }
 
-void thread_store(std::function<void()> store) {
-  if (cluster->chance(2)) {
-    store();
-  } else {
-    cluster->running->stores.push_back(std::move(store));
-  }
+void thread_store(void *destination, uint32_t source, uint32_t bytes) {
+  shared(source, bytes, 16);
+  Thread &thread = *cluster->running;
+  ++thread.stores;
+  cluster->later.push_back([&thread, destination, offset = offset_of(source), bytes] {
+    std::memcpy(destination, shared_of(thread.cta, offset), bytes);
+    --thread.stores;
+  });
 }
 
 void thread_stores_wait() {
-  for (const auto &store : cluster->running->stores) store();
-  cluster->running->stores.clear();
+  const Thread &thread = *cluster->running;
+  if (thread.stores > 0) wait_until([&thread] { return thread.stores == 0; }, "its bulk stores");
 }
 
 }  // namespace emulator

@@ -301,8 +301,8 @@ std::vector<size_t> all() {
   return indices;
 }
 constexpr const char *kTypes[] = {"", "f32", "f16", "bf16", "e4m3"};
-INSTANTIATE_TEST_SUITE_P(Kernels, EmulatedGemm, testing::ValuesIn(all()), [](const auto &info) {
-  const EmulatedKernel &kernel = emulator::emulated_kernels()[info.param];
+INSTANTIATE_TEST_SUITE_P(Kernels, EmulatedGemm, testing::ValuesIn(all()), [](const auto &tested) {
+  const EmulatedKernel &kernel = emulator::emulated_kernels()[tested.param];
   return kernel.name + "_" + kTypes[kernel.x_dtype];
 });
 

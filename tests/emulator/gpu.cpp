@@ -28,7 +28,7 @@ void move_window(int cta) {
 }
 
 void end_thread(Thread &thread) {
-  thread_stores_wait();
+  if (thread.stores > 0) fault("ends before its bulk stores have read");
   thread.ended = true;
   Cta &cta = cluster->cta();
   Warp &warp = cluster->warp();
@@ -74,8 +74,9 @@ std::string who_waits() {
 void do_one_later() {
   auto &later = cluster->later;
   const size_t which = cluster->random() % later.size();
-  const auto action = std::move(later[which]);
-  later.erase(later.begin() + static_cast<std::ptrdiff_t>(which));
+  std::swap(later[which], later.back());
+  const auto action = std::move(later.back());
+  later.pop_back();
   action();
 }
 
@@ -88,27 +89,52 @@ void go_on(Thread &thread) {
   if (cluster->failure) std::rethrow_exception(cluster->failure);
 }
 
-// Lets every thread that can go on do so, in an order of its own, and some copies come; false if nothing happened.
-bool one_round() {
+// Lets the threads of a CTA that can go on do so, in an order of its own; false if none could.
+bool sweep(Cta &cta) {
+  std::vector<Thread *> threads;
+  for (const auto &thread : cta.threads) {
+    if (!thread->ended && cta.warps[thread->index.x / 32].rests == 0) threads.push_back(thread.get());
+  }
+  // Warps in any order, and now and then their lanes too.
+  if (cluster->chance(2)) {
+    std::shuffle(threads.begin(), threads.end(), cluster->random);
+  } else if (cluster->chance(2)) {
+    std::reverse(threads.begin(), threads.end());
+  }
   bool any = false;
+  for (Thread *thread : threads) {
+    if (thread->ready && !thread->ready()) continue;
+    go_on(*thread);
+    any = true;
+  }
+  return any;
+}
+
+// Now and then a warp, or a whole CTA of a cluster, rests while the others go on.
+bool rest() {
+  bool any = false;
+  for (Cta &cta : cluster->ctas) {
+    const bool all = cluster->ctas.size() > 1 && cluster->chance(40);
+    const int rounds = static_cast<int>(cluster->random() % 60);
+    for (Warp &warp : cta.warps) {
+      if (all) warp.rests = rounds;
+      if (cluster->chance(100)) warp.rests = static_cast<int>(cluster->random() % 20);
+      if (warp.rests > 0) --warp.rests, any = true;
+    }
+  }
+  return any;
+}
+
+// False if nothing happened and nothing will.
+bool one_round() {
+  bool any = rest();
   std::vector<Cta *> ctas;
   for (Cta &cta : cluster->ctas) ctas.push_back(&cta);
   std::shuffle(ctas.begin(), ctas.end(), cluster->random);
   for (Cta *cta : ctas) {
-    std::vector<Thread *> threads;
-    for (const auto &thread : cta->threads) {
-      if (!thread->ended) threads.push_back(thread.get());
-    }
-    // Warps in any order, and now and then their lanes too.
-    if (cluster->chance(2)) {
-      std::shuffle(threads.begin(), threads.end(), cluster->random);
-    } else if (cluster->chance(2)) {
-      std::reverse(threads.begin(), threads.end());
-    }
-    for (Thread *thread : threads) {
-      if (thread->ready && !thread->ready()) continue;
-      go_on(*thread);
+    while (sweep(*cta)) {
       any = true;
+      if (cluster->chance(4)) break;
     }
     for (; !cluster->later.empty() && cluster->chance(3); any = true) do_one_later();
   }
@@ -126,7 +152,8 @@ void run_cluster(const Launch &launch, unsigned first_cta, uint64_t seed) {
     cta.index.x = first_cta + rank;
     cta.live = static_cast<int>(launch.block);
     cta.shared.resize(launch.shared_bytes);
-    for (uint8_t &byte : cta.shared) byte = static_cast<uint8_t>(state.random());
+    const uint64_t garbage = state.random();
+    for (size_t at = 0; at < cta.shared.size(); ++at) cta.shared[at] = static_cast<uint8_t>(garbage >> (at % 8 * 8));
     cta.warps.resize(launch.block / 32);
     for (unsigned i = 0; i < launch.block; ++i) {
       auto thread = std::make_unique<Thread>();

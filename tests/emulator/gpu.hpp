@@ -66,7 +66,7 @@ void thread_copy(uint32_t destination, std::vector<uint8_t> bytes);
 void thread_copies_commit();
 void thread_copies_wait(size_t pending);
 void thread_copies_then_arrive(uint32_t barrier);
-void thread_store(std::function<void()> store);
+void thread_store(void *destination, uint32_t source, uint32_t bytes);
 void thread_stores_wait();
 
 struct Wgmma {

@@ -45,7 +45,7 @@ struct Thread {
   bool arrived_at_cluster = false;
   uint64_t cluster_phase = 0;  // that it arrived in
   std::deque<std::vector<BytesUnderWay>> copies{1};
-  std::vector<std::function<void()>> stores;
+  int stores = 0;  // that have not read
   size_t wgmma_issued = 0, wgmma_seen = 0;
   std::deque<size_t> wgmma_groups;  // where each that was committed ends
   std::map<float *, SumsUnderWay> sums;
@@ -62,6 +62,7 @@ struct WgmmaOfWarp {
 
 struct Warp {
   int live = 32;
+  int rests = 0;  // rounds
   const char *what = nullptr;
   int arrived = 0;
   uint64_t meetings = 0;

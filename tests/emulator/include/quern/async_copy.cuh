@@ -15,8 +15,7 @@ inline void bulk_store(void *destination, uint32_t source, uint32_t bytes) {
   if (reinterpret_cast<uintptr_t>(destination) % 16 != 0 || bytes % 16 != 0) {
     emulator::fault("a bulk store is not aligned");
   }
-  emulator::thread_store(
-      [destination, source, bytes] { std::memcpy(destination, emulator::shared(source, bytes, 16), bytes); });
+  emulator::thread_store(destination, source, bytes);
 }
 inline void bulk_stores_read() { emulator::thread_stores_wait(); }
 inline void bulk_stores_wait() {}
