@@ -4,6 +4,10 @@
 #include <cstring>
 #include <stdexcept>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 #include "emulator/gpu_state.hpp"
 
 // What `extern __shared__` names, of the CTA that runs.
@@ -16,6 +20,36 @@ Cluster *cluster = nullptr;
 namespace {
 
 constexpr size_t kStackBytes = 128 << 10;
+
+// A sanitizer must know whose stack it looks at.
+#if defined(__SANITIZE_ADDRESS__)
+const void *scheduler_stack = nullptr;
+size_t scheduler_stack_bytes = 0;
+void begin_switch(void **own, const void *stack, size_t bytes) { __sanitizer_start_switch_fiber(own, stack, bytes); }
+void end_switch(void *own, bool from_scheduler) {
+  __sanitizer_finish_switch_fiber(own, from_scheduler ? &scheduler_stack : nullptr,
+                                  from_scheduler ? &scheduler_stack_bytes : nullptr);
+}
+#else
+constexpr const void *scheduler_stack = nullptr;
+constexpr size_t scheduler_stack_bytes = 0;
+void begin_switch(void **, const void *, size_t) {}
+void end_switch(void *, bool) {}
+#endif
+
+void enter(Thread &thread) {
+  void *own = nullptr;
+  begin_switch(&own, thread.stack.get(), kStackBytes);
+  swapcontext(&cluster->scheduler, &thread.context);
+  end_switch(own, false);
+}
+
+void leave(Thread &thread, bool for_good) {
+  void *own = nullptr;
+  begin_switch(for_good ? nullptr : &own, scheduler_stack, scheduler_stack_bytes);
+  swapcontext(&thread.context, &cluster->scheduler);
+  end_switch(own, true);
+}
 
 void move_window(int cta) {
   if (cluster->in_window == cta) return;
@@ -38,6 +72,7 @@ void end_thread(Thread &thread) {
 }
 
 void thread_main() {
+  end_switch(nullptr, true);
   Thread &thread = *cluster->running;
   try {
     cluster->launch->kernel();
@@ -46,7 +81,7 @@ void thread_main() {
     cluster->failure = std::current_exception();
     thread.ended = true;
   }
-  swapcontext(&thread.context, &cluster->scheduler);
+  leave(thread, true);
 }
 
 std::string who_waits() {
@@ -84,7 +119,7 @@ void go_on(Thread &thread) {
   move_window(thread.cta);
   thread.ready = nullptr;
   cluster->running = &thread;
-  swapcontext(&cluster->scheduler, &thread.context);
+  enter(thread);
   cluster->running = nullptr;
   if (cluster->failure) std::rethrow_exception(cluster->failure);
 }
@@ -200,7 +235,7 @@ void wait_until(std::function<bool()> ready, const char *what) {
   Thread &thread = *cluster->running;
   thread.waits_for = what;
   thread.ready = std::move(ready);
-  swapcontext(&thread.context, &cluster->scheduler);
+  leave(thread, false);
 }
 
 const Index &thread_index() { return cluster->running->index; }
