@@ -87,7 +87,7 @@ __device__ __forceinline__ void load_scales(const GemmParams &p, const Tile &til
 extern "C" __global__ void __launch_bounds__(quern::kThreads, MIN_CTAS)
     quern_gemm_mma_sm80(const __grid_constant__ quern::GemmParams p) {
   using namespace quern;
-  extern __shared__ __align__(128) uint8_t stages[];
+  extern __shared__ __align__(128) uint8_t memory[];
   const int row_tiles = (p.n - 1) / TILE_ROWS + 1;
   // Row tiles first: CTAs that run together share their X.
   const int64_t first_row = static_cast<int64_t>(blockIdx.x % row_tiles) * TILE_ROWS;
@@ -106,7 +106,7 @@ extern "C" __global__ void __launch_bounds__(quern::kThreads, MIN_CTAS)
   const int slice = warp / (WARPS_ROWS * WARPS_TOKENS);
   const int warp_row = warp % WARPS_ROWS * kWarpRows;
   const int warp_token = warp / WARPS_ROWS % WARPS_TOKENS * kWarpTokens;
-  const uint32_t shared = shared_address(stages);
+  const uint32_t shared = shared_address(memory);
 
   const int stage_count = (tile.blocks - 1) / kStageBlocks + 1;
 #pragma unroll
@@ -145,7 +145,7 @@ extern "C" __global__ void __launch_bounds__(quern::kThreads, MIN_CTAS)
   // Epilogue through shared memory: adds the parts of K in order, and turns columns of lanes into rows of Y.
   copy_async_wait<0>();
   __syncthreads();
-  float *collected = reinterpret_cast<float *>(stages);
+  float *collected = reinterpret_cast<float *>(memory);
 #pragma unroll
   for (int i = 0; i < kRowTiles; ++i) {
 #pragma unroll

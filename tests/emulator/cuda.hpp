@@ -13,7 +13,6 @@
 #define __device__
 #define __host__
 #define __global__
-#define __shared__
 #define __forceinline__ inline
 #define __grid_constant__
 #define __launch_bounds__(...)
@@ -85,8 +84,10 @@ T exchange(const char *what, T value, Choose choose) {
   return own.result;
 }
 template <typename T>
-T __shfl_sync(uint32_t, T value, int from) {
-  return exchange("__shfl_sync()", value, [from](const T(&values)[32], unsigned) { return values[from]; });
+T __shfl_sync(uint32_t, T value, int from, int width = 32) {
+  return exchange("__shfl_sync()", value, [from, width](const T(&values)[32], unsigned lane) {
+    return values[static_cast<int>(lane) / width * width + from % width];
+  });
 }
 template <typename T>
 T __shfl_xor_sync(uint32_t, T value, int mask) {

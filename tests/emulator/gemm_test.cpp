@@ -1,4 +1,4 @@
-// The GEMM kernels of sm_90a on the emulator: every instance that kernel.json has, over shapes that end tiles, stages
+// The GEMM kernels on the emulator: every instance that kernel.json has, over shapes that end tiles, stages
 // and K everywhere, against sums that are exact.
 #include <gtest/gtest.h>
 
@@ -100,6 +100,8 @@ class Gemm {
         k_(static_cast<size_t>(shape.k)),
         x_(((m_ - 1) * (k_ + 16) + k_) * (kernel.x_dtype == kE4m3 ? 1 : 2)),
         x_scales_(m_),
+        blocks_(n_ * k_ / 2),
+        scales_(n_ * k_ / 32),
         packed_(static_cast<size_t>(packed_bytes(shape.n, shape.k))),
         bias_(n_ * dtype_bytes(finish.bias_dtype)),
         residual_(m_ * n_ * dtype_bytes(y_dtype())),
@@ -155,6 +157,8 @@ class Gemm {
     return finish_.y_dtype == kBf16 && kernel_.x_dtype == kF16 ? uint32_t{kF16} : finish_.y_dtype;
   }
   uint32_t layout() const {
+    const auto field = static_cast<size_t>(gemm_operation().find("layout"));
+    if (!variant_.accepts[field].refuse(gemm_operation().fields[field], kLayoutCanonical)) return kLayoutCanonical;
     return kernel_.x_dtype == kE4m3 ? kLayoutMma16E5m2 : kernel_.x_dtype == kF16 ? kLayoutMma16F16 : kLayoutMma16Bf16;
   }
 
@@ -181,21 +185,18 @@ class Gemm {
         }
       }
     }
-    std::vector<uint8_t> blocks(n_ * k_ / 2), scales(n_ * k_ / 32);
-    for (uint8_t &scale : scales) scale = static_cast<uint8_t>(pick(126, 128));
-    for (uint8_t &byte : blocks) byte = static_cast<uint8_t>(random());
-    for (size_t i = 0; i < w_values_.size(); ++i) {
-      const uint8_t code = i % 2 == 0 ? blocks[i / 2] & 15u : blocks[i / 2] >> 4;
-      constexpr float kMagnitudes[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
-      w_values_[i] = std::ldexp(kMagnitudes[code & 7u] * (code & 8u ? -1.0f : 1.0f), scales[i / 32] - 127);
+    for (uint8_t *scale = scales_.memory; scale != scales_.memory + scales_.count; ++scale) {
+      *scale = static_cast<uint8_t>(pick(126, 128));
     }
-    std::memset(packed_.memory, 0, static_cast<size_t>(packed_bytes(shape_.n, shape_.k)));
-    RepackParams repack{};
-    repack.blocks = blocks.data(), repack.scales = scales.data(), repack.packed = packed_.memory;
-    repack.blocks_stride = shape_.k / 2, repack.scales_stride = shape_.k / 32;
-    repack.n = shape_.n, repack.k = shape_.k, repack.layout = layout(), repack.direction = kRepackPack;
-    cpu::ThreadPool pool(1);
-    cpu::repack(repack, pool);
+    for (uint8_t *byte = blocks_.memory; byte != blocks_.memory + blocks_.count; ++byte) {
+      *byte = static_cast<uint8_t>(random());
+    }
+    for (size_t i = 0; i < w_values_.size(); ++i) {
+      const uint8_t code = i % 2 == 0 ? blocks_[i / 2] & 15u : blocks_[i / 2] >> 4;
+      constexpr float kMagnitudes[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+      w_values_[i] = std::ldexp(kMagnitudes[code & 7u] * (code & 8u ? -1.0f : 1.0f), scales_[i / 32] - 127);
+    }
+    if (layout() != kLayoutCanonical) pack();
     for (size_t i = 0; i < n_; ++i) store(bias_.memory, i, finish_.bias_dtype, static_cast<float>(pick(-8, 8)));
     for (size_t i = 0; i < m_ * n_; ++i) store(residual_.memory, i, y_dtype(), static_cast<float>(pick(-8, 8)));
     std::memset(y_.memory, 0xff, y_.bytes());
@@ -203,12 +204,24 @@ class Gemm {
     p_ = {};
     p_.x = x_.memory, p_.x_scales = fp8 ? x_scales_.memory : nullptr, p_.x_stride = static_cast<int64_t>(x_stride);
     p_.blocks = packed_.memory + packed_tiles_offset(shape_.n), p_.scales = packed_.memory + kPackedHeaderBytes;
+    if (layout() == kLayoutCanonical) p_.blocks = blocks_.memory, p_.scales = scales_.memory;
+    p_.blocks_stride = shape_.k / 2, p_.scales_stride = shape_.k / 32;
     p_.bias = bias_.memory, p_.y = y_.memory, p_.y_stride = static_cast<int64_t>(y_stride());
     if (finish_.residual) p_.residual = residual_.memory, p_.residual_stride = shape_.n;
     p_.m = shape_.m, p_.n = shape_.n, p_.k = shape_.k, p_.alpha = 0.5f;
     p_.x_dtype = static_cast<uint8_t>(kernel_.x_dtype), p_.y_dtype = static_cast<uint8_t>(y_dtype());
     p_.bias_dtype = static_cast<uint8_t>(finish_.bias_dtype), p_.activation = finish_.activation;
     p_.accumulation = static_cast<uint8_t>(problem_of_shape()["accumulation"]);
+  }
+
+  void pack() {
+    std::memset(packed_.memory, 0, packed_.bytes());
+    RepackParams repack{};
+    repack.blocks = blocks_.memory, repack.scales = scales_.memory, repack.packed = packed_.memory;
+    repack.blocks_stride = shape_.k / 2, repack.scales_stride = shape_.k / 32;
+    repack.n = shape_.n, repack.k = shape_.k, repack.layout = layout(), repack.direction = kRepackPack;
+    cpu::ThreadPool pool(1);
+    cpu::repack(repack, pool);
   }
 
   size_t y_stride() const {
@@ -273,7 +286,7 @@ class Gemm {
   const size_t m_, n_, k_;
   Aligned<uint8_t> x_;
   Aligned<float> x_scales_;
-  Aligned<uint8_t> packed_, bias_, residual_, y_;
+  Aligned<uint8_t> blocks_, scales_, packed_, bias_, residual_, y_;
   float expected_[1];
   std::vector<float> x_values_, w_values_;
   GemmParams p_;
