@@ -292,18 +292,19 @@ class Gemm {
   GemmParams p_;
 };
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr uint64_t kSeeds[] = {1};  // seven times as slow
+#if defined(__SANITIZE_ADDRESS__)  // seven times as slow
+constexpr uint64_t kSeeds[] = {1};
+constexpr Shape kShapes[] = {{1, 40, 96, 2}, {33, 200, 320, 2}, {130, 264, 192, 3}, {300, 136, 64, 4}};
 #else
 constexpr uint64_t kSeeds[] = {1, 2};
+constexpr Shape kShapes[] = {{1, 40, 96, 2},     {7, 130, 160, 1},   {16, 72, 1056, 3},  {33, 200, 320, 2},
+                             {64, 136, 2880, 2}, {130, 264, 192, 3}, {260, 392, 320, 6}, {300, 136, 64, 4}};
 #endif
 
 class EmulatedGemm : public testing::TestWithParam<size_t> {};
 
 TEST_P(EmulatedGemm, IsExact) {
   const EmulatedKernel &kernel = emulator::emulated_kernels()[GetParam()];
-  constexpr Shape kShapes[] = {{1, 40, 96, 2},     {7, 130, 160, 1},   {16, 72, 1056, 3},  {33, 200, 320, 2},
-                               {64, 136, 2880, 2}, {130, 264, 192, 3}, {260, 392, 320, 6}, {300, 136, 64, 4}};
   int ran = 0;
   for (const Shape &shape : kShapes) {
     for (const Finish &finish : {kPlain, kGeneral}) {

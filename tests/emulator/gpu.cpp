@@ -55,9 +55,9 @@ void move_window(int cta) {
   if (cluster->in_window == cta) return;
   const size_t bytes = cluster->launch->shared_bytes;
   if (cluster->in_window >= 0) {
-    std::memcpy(cluster->ctas[static_cast<size_t>(cluster->in_window)].shared.data(), memory, bytes);
+    std::copy_n(memory, bytes, cluster->ctas[static_cast<size_t>(cluster->in_window)].shared.begin());
   }
-  std::memcpy(memory, cluster->ctas[static_cast<size_t>(cta)].shared.data(), bytes);
+  std::copy_n(cluster->ctas[static_cast<size_t>(cta)].shared.begin(), bytes, memory);
   cluster->in_window = cta;
 }
 
