@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The kernels of a package as C++ for the emulator: a file for each instance that kernel.json has.
 
-  generate.py KERNEL_JSON OUT_DIR    prints the files; those that did not change are left alone
+  generate.py KERNEL_JSON OUT_DIR [few]    prints the files; those that did not change are left alone
+
+few: of each family the first instance, and the first that has clusters.
 """
 import json
 import pathlib
@@ -22,13 +24,18 @@ static const emulator::Registration registration("{name}", {dtype}, emulator::ke
 """
 
 
-def main(manifest, out):
+def main(manifest, out, few):
     out.mkdir(parents=True, exist_ok=True)
     package = json.loads(manifest.read_text())
     for family in package["variants"]:
         # Shared memory that is not asked for at the launch is one array for all threads: one CTA runs at a time.
         shared = "" if family["launch"]["shared_bytes"] else "static"
+        kinds = set()
         for number, instance in enumerate(family.get("instances", [family])):
+            kind = instance.get("defines", {}).get("CLUSTER_K", 1) > 1
+            if few and kind in kinds:
+                continue
+            kinds.add(kind)
             # Every instance for one type, and one of the family for the others too.
             dtypes = family["accepts"]["x_dtype"]
             for dtype in reversed(dtypes) if number == 0 else dtypes[-1:]:
@@ -43,4 +50,4 @@ def main(manifest, out):
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+    main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), "few" in sys.argv[3:])
