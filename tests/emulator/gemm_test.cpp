@@ -56,9 +56,11 @@ struct Finish {
   uint8_t activation;
   bool residual;
   int y_padding;
+  bool nan;  // one token has one, and one row of W in a scale
 };
-constexpr Finish kPlain = {kBf16, kF32, kActivationNone, false, 0};
-constexpr Finish kGeneral = {kF32, kBf16, kActivationRelu, true, 3};
+constexpr Finish kPlain = {kBf16, kF32, kActivationNone, false, 0, false};
+constexpr Finish kGeneral = {kF32, kBf16, kActivationRelu, true, 3, false};
+constexpr Finish kWithNan = {kBf16, kF32, kActivationNone, false, 0, true};
 
 // As a GPU's allocations are, and not a byte longer: a sanitizer sees reads behind the end.
 template <typename T>
@@ -196,6 +198,12 @@ class Gemm {
       constexpr float kMagnitudes[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
       w_values_[i] = std::ldexp(kMagnitudes[code & 7u] * (code & 8u ? -1.0f : 1.0f), scales_[i / 32] - 127);
     }
+    if (finish_.nan) {
+      scales_[nan_row() * k_ / 32] = 255;
+      const size_t at = (nan_token() * x_stride + k_ - 1) * (fp8 ? 1 : 2);
+      std::memset(&x_[at], 0x7f, fp8 ? 1 : 2);
+      if (!fp8) x_[at + 1] = 0x7f, x_[at] = 0xff;
+    }
     if (layout() != kLayoutCanonical) pack();
     for (size_t i = 0; i < n_; ++i) store(bias_.memory, i, finish_.bias_dtype, static_cast<float>(pick(-8, 8)));
     for (size_t i = 0; i < m_ * n_; ++i) store(residual_.memory, i, y_dtype(), static_cast<float>(pick(-8, 8)));
@@ -224,6 +232,8 @@ class Gemm {
     cpu::repack(repack, pool);
   }
 
+  size_t nan_token() const { return m_ / 2; }
+  size_t nan_row() const { return n_ - 5; }
   size_t y_stride() const {
     return n_ + static_cast<size_t>(finish_.y_padding) + (finish_.y_padding == 0 && n_ % 8 == 0 ? 8 : 0);
   }
@@ -258,10 +268,11 @@ class Gemm {
         for (size_t i = 0; i < k_; ++i) sum += x_values_[row * k_ + i] * w_values_[column * k_ + i];
         float value = 0.5f * sum + at(bias_.memory, column, finish_.bias_dtype);
         if (finish_.activation == kActivationRelu) value = std::max(value, 0.0f);
+        if (finish_.nan && (row == nan_token() || column == nan_row())) value = NAN;
         if (finish_.residual) value += at(residual_.memory, row * n_ + column, y_dtype());
         store(expected_, 0, y_dtype(), value);
         const float wanted = at(expected_, 0, y_dtype()), got = at(y_.memory, row * y_stride() + column, y_dtype());
-        if (wanted != got && ++wrong <= 3) {
+        if (wanted != got && !(std::isnan(wanted) && std::isnan(got)) && ++wrong <= 3) {
           ADD_FAILURE() << "token " << row << ", row " << column << ": " << got << ", not " << wanted;
         }
       }
@@ -306,9 +317,10 @@ class EmulatedGemm : public testing::TestWithParam<size_t> {};
 
 TEST_P(EmulatedGemm, IsExact) {
   const EmulatedKernel &kernel = emulator::emulated_kernels()[GetParam()];
-  int ran = 0;
+  int ran = 0, with_nan = 0;
   for (const Shape &shape : kShapes) {
-    for (const Finish &finish : {kPlain, kGeneral}) {
+    for (const Finish &finish : {kPlain, kGeneral, kWithNan}) {
+      if (finish.nan && with_nan > 0) continue;
       Gemm gemm(kernel, shape, finish);
       if (!gemm.accepted()) continue;
       SCOPED_TRACE(testing::Message() << "m " << shape.m << ", n " << shape.n << ", k " << shape.k << ", " << shape.sms
@@ -316,9 +328,10 @@ TEST_P(EmulatedGemm, IsExact) {
       for (const uint64_t seed : kSeeds) ASSERT_NO_THROW(gemm.run(seed));
       if (HasFailure()) return;
       ++ran;
+      with_nan += finish.nan;
     }
   }
-  EXPECT_GE(ran, 2) << "no shape here is for it";
+  EXPECT_GE(ran, 3) << "no shape here is for it";
 }
 
 std::vector<size_t> all() {
