@@ -4,8 +4,8 @@
 // many tokens, or X_WARPS warps do nothing else, which is fewest instructions for few.
 #pragma once
 
-#include <quern/e2m1_convert.cuh>
 #include <quern/shared_memory.cuh>
+#include <quern/word_parts.cuh>
 
 #include "decode_load.cuh"
 

@@ -34,12 +34,7 @@ __device__ __forceinline__ float4 collect(uint32_t sums, int token, int row) {
     parts[i] = load_shared_f32x4(sums + 4 * ((i * kShareTokens + token) * kSumStride + row));
   }
 #pragma unroll
-  for (int i = 1; i < K_GROUPS; ++i) {
-    parts[0].x += parts[i].x;
-    parts[0].y += parts[i].y;
-    parts[0].z += parts[i].z;
-    parts[0].w += parts[i].w;
-  }
+  for (int i = 1; i < K_GROUPS; ++i) add_to(parts[0], parts[i]);
   return parts[0];
 }
 

@@ -19,7 +19,6 @@
 #define __align__(bytes) __attribute__((aligned(bytes)))
 #define threadIdx (::emulator::thread_index())
 #define blockIdx (::emulator::block_index())
-#define blockDim (::emulator::block_size())
 #define gridDim (::emulator::grid_size())
 
 struct float2 {
@@ -47,15 +46,6 @@ template <typename A, typename B>
 constexpr std::common_type_t<A, B> max(A a, B b) {
   using C = std::common_type_t<A, B>;
   return static_cast<C>(a) < static_cast<C>(b) ? static_cast<C>(b) : static_cast<C>(a);
-}
-
-inline uint32_t __byte_perm(uint32_t low, uint32_t high, uint32_t selectors) {
-  const uint64_t bytes = uint64_t{high} << 32 | low;
-  uint32_t result = 0;
-  for (unsigned i = 0; i < 4; ++i) {
-    result |= static_cast<uint32_t>(bytes >> (8 * (selectors >> (4 * i) & 7u)) & 0xffu) << (8 * i);
-  }
-  return result;
 }
 
 inline void __syncthreads() { ::emulator::barrier_sync(0, 0); }

@@ -240,11 +240,6 @@ void wait_until(std::function<bool()> ready, const char *what) {
 
 const Index &thread_index() { return cluster->running->index; }
 const Index &block_index() { return cluster->cta().index; }
-const Index &block_size() {
-  static Index size;
-  size = {cluster->launch->block, 1, 1};
-  return size;
-}
 const Index &grid_size() {
   static Index size;
   size = {cluster->launch->grid, 1, 1};

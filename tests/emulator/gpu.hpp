@@ -30,7 +30,6 @@ void run(const Launch &launch, uint64_t seed);
 // For the running thread.
 const Index &thread_index();
 const Index &block_index();
-const Index &block_size();
 const Index &grid_size();
 [[noreturn]] void fault(const std::string &what);
 void wait_until(std::function<bool()> ready, const char *what);

@@ -54,7 +54,6 @@ struct Thread {
 struct WgmmaOfWarp {
   Wgmma operation;
   int lanes = 0;
-  bool done = false;
   float *sums[32];
   const uint32_t *fragments[32];
   uint32_t copies[32][4];

@@ -62,7 +62,6 @@ void multiply(Cta &cta, int rank, Warp &warp, int first_thread, WgmmaOfWarp &wor
       sums[static_cast<size_t>(i)] = sum;
     }
   }
-  work.done = true;
   ++warp.wgmma_done;
 }
 

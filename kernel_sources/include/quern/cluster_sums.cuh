@@ -11,6 +11,13 @@
 
 namespace quern {
 
+__device__ __forceinline__ void add_to(float4 &sum, const float4 &other) {
+  sum.x += other.x;
+  sum.y += other.y;
+  sum.z += other.z;
+  sum.w += other.w;
+}
+
 // Of kThreads threads with kSums sums each, the same elements for the same thread of all CTAs.
 template <int kCtas, int kThreads, int kSums>
 struct ClusterSums {
@@ -60,13 +67,7 @@ struct ClusterSums {
       const auto part = [&](int from) { return from == rank ? own[i] : load_shared_f32x4(place(from, rank, i)); };
       float4 sum = part(0);
 #pragma unroll
-      for (int from = 1; from < kCtas; ++from) {
-        const float4 other = part(from);
-        sum.x += other.x;
-        sum.y += other.y;
-        sum.z += other.z;
-        sum.w += other.w;
-      }
+      for (int from = 1; from < kCtas; ++from) add_to(sum, part(from));
       sums[4 * i] = sum.x, sums[4 * i + 1] = sum.y, sums[4 * i + 2] = sum.z, sums[4 * i + 3] = sum.w;
     }
   }

@@ -3,7 +3,7 @@
 // at once.
 #pragma once
 
-#include <quern/types.h>
+#include <quern/ring_position.cuh>
 
 namespace quern {
 
@@ -40,19 +40,5 @@ __device__ __forceinline__ void mbarrier_wait(uint32_t barrier, uint32_t parity)
       "r"(parity)
       : "memory");
 }
-
-// Where a ring of kSlots stages stands.
-template <int kSlots>
-struct RingPosition {
-  uint32_t slot = 0;
-  uint32_t parity = 0;
-
-  __device__ __forceinline__ void advance() {
-    if (++slot == kSlots) {
-      slot = 0;
-      parity ^= 1u;
-    }
-  }
-};
 
 }  // namespace quern

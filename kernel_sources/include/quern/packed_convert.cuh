@@ -9,25 +9,9 @@
 #pragma once
 
 #include <quern/packed_layout.h>
+#include <quern/word_parts.cuh>
 
 namespace quern {
-
-// Of bytes 0 to 3 of `low`, then of `high`, those that the four lower nibbles of `selectors` name. Their top bits must
-// be 0: __byte_perm() would clear them.
-QUERN_HOST_DEVICE uint32_t permute_bytes(uint32_t low, uint32_t high, uint32_t selectors) {
-#if defined(__CUDA_ARCH__)
-  uint32_t result;
-  asm("prmt.b32 %0, %1, %2, %3;" : "=r"(result) : "r"(low), "r"(high), "r"(selectors));
-  return result;
-#else
-  const uint64_t bytes = uint64_t{high} << 32 | low;
-  uint32_t result = 0;
-  for (int i = 0; i < 4; ++i) {
-    result |= static_cast<uint32_t>(bytes >> (8 * (selectors >> (4 * i) & 7u)) & 0xffu) << (8 * i);
-  }
-  return result;
-#endif
-}
 
 QUERN_HOST_DEVICE uint32_t rotate_left(uint32_t x, uint32_t bits) { return x << bits | x >> (32u - bits); }
 
@@ -129,11 +113,11 @@ QUERN_HOST_DEVICE uint32_t packed_fields(uint32_t bytes, uint32_t offsets) {
 // a field that is not 1 to 27, of a block of zeros or of a row with NaN, makes magnitudes of any value, the sign bit
 // too.
 QUERN_HOST_DEVICE void packed_e5m2(uint32_t x, uint32_t fields, int word, uint32_t &first, uint32_t &second) {
-  const uint32_t field = permute_bytes(fields, 0, 0x1111u * static_cast<uint32_t>(word));  // in all four bytes
+  const uint32_t field = byte_permute(fields, 0, 0x1111u * static_cast<uint32_t>(word));  // in all four bytes
   const uint32_t low = (field << 8) + 0x06040000u, high = field + 0x0e0c0a08u;
   const uint32_t magnitudes = x & 0x77777777u;
-  first = permute_bytes(low, high, magnitudes) | (x & 0x80808080u);
-  second = permute_bytes(low, high, magnitudes >> 16) | (x << 4 & 0x80808080u);
+  first = byte_permute(low, high, magnitudes) | (x & 0x80808080u);
+  second = byte_permute(low, high, magnitudes >> 16) | (x << 4 & 0x80808080u);
 }
 
 // Both elements of `pair` times the low or the high half of `scales`. Only in this form does ptxas take the half as an

@@ -12,7 +12,7 @@
 // wgmma_wait<0> and wgmma_hold.
 #pragma once
 
-#include <quern/types.h>
+#include <quern/wgmma_descriptor.cuh>
 
 namespace quern {
 
@@ -32,14 +32,6 @@ template <int kCount>
 __device__ __forceinline__ void wgmma_hold(float (&sums)[kCount]) {
 #pragma unroll
   for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(sums[i])::"memory");
-}
-
-// Matrix descriptor of a K-major tile whose rows of 128 bytes are swizzled by 128 bytes, as a tensor map with
-// SWIZZLE_128B writes it: groups of eight rows are 1024 bytes apart. The tile is 1024-byte aligned; a step of 16
-// elements along K (of 8 bits: 32) adds 32 bytes to the address, which is kWgmmaStepK16 here.
-constexpr uint64_t kWgmmaStepK16 = 32 >> 4;
-__device__ __forceinline__ uint64_t wgmma_descriptor_128b(uint32_t shared) {
-  return static_cast<uint64_t>((shared & 0x3ffffu) >> 4) | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62;
 }
 
 // sums = A * B, plus sums if `accumulate`. kDtype is that of the tokens; with E4M3 A is E5M2. Only the N that are

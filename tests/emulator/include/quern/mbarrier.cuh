@@ -1,6 +1,6 @@
 #pragma once
 
-#include <quern/types.h>
+#include <quern/ring_position.cuh>
 
 namespace quern {
 
@@ -12,18 +12,5 @@ inline void mbarrier_arrive_expect(uint32_t barrier, uint32_t bytes) {
 }
 inline void mbarrier_arrive_after_copies(uint32_t barrier) { emulator::thread_copies_then_arrive(barrier); }
 inline void mbarrier_wait(uint32_t barrier, uint32_t parity) { emulator::mbarrier_wait(barrier, parity); }
-
-template <int kSlots>
-struct RingPosition {
-  uint32_t slot = 0;
-  uint32_t parity = 0;
-
-  void advance() {
-    if (++slot == kSlots) {
-      slot = 0;
-      parity ^= 1u;
-    }
-  }
-};
 
 }  // namespace quern

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <quern/types.h>
+#include <quern/wgmma_descriptor.cuh>
 
 namespace quern {
 
@@ -12,11 +12,6 @@ void wgmma_wait() {
 }
 template <int kCount>
 void wgmma_hold(float (&)[kCount]) {}
-
-constexpr uint64_t kWgmmaStepK16 = 32 >> 4;
-inline uint64_t wgmma_descriptor_128b(uint32_t shared) {
-  return static_cast<uint64_t>((shared & 0x3ffffu) >> 4) | uint64_t{1024 >> 4} << 32 | uint64_t{1} << 62;
-}
 
 template <uint32_t kDtype, int kTokens>
 struct Wgmma {
