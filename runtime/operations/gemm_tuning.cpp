@@ -1,6 +1,7 @@
 #include "runtime/operations/gemm_tuning.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -21,13 +22,15 @@
 namespace quern {
 namespace {
 
-constexpr int kReplays = 7;
+constexpr int kReplays = 3;
 constexpr int64_t kCacheMultiple = 4;  // the weights of one replay are so many times the L2 cache
 constexpr int kLeastRuns = 2, kMostRuns = 64;
 constexpr double kReplayMicroseconds = 1000;  // to aim for
 constexpr double kGoodEnough = 1.02;          // times the fastest: as far as two measurements differ
 constexpr double kHopeless = 1.5;             // times the best so far at a glance: not looked at twice
-constexpr int64_t kXRows = 61;                // of random numbers; X repeats them, and no tile is a multiple of them
+constexpr double kContender = 1.1;            // times the best: timed again, in turns
+constexpr size_t kTurns = 3;
+constexpr int64_t kXRows = 61;  // of random numbers; X repeats them, and no tile is a multiple of them
 constexpr int64_t kRowsCompared = 67;
 // A result may differ from the reference's by two roundings of bf16 and the order of the sums; of fast accumulation by
 // what it drops.
@@ -224,20 +227,21 @@ class Tuner {
     reference_ = make(canonical);
   }
 
-  // The time of a run. Throws if this kernel may not serve. One that is far from `best` is timed at a glance only.
-  double measure(const std::string &kernel, int64_t m, double best) {
+  // Throws if this kernel may not serve.
+  void check(const std::string &kernel, int64_t m) {
     if (m != expected_m_) {
       expected_ = operands_.result(*reference_, operands_.canonical_args(m));
       expected_m_ = m;
     }
-    quern_gemm_desc forced = desc_;
-    forced.kernel = kernel.c_str();
-    forced.batch_invariant = 0;  // of one kernel every run is
-    const std::unique_ptr<GemmPlan> plan = make(forced);
-    const double error = distance(operands_.result(*plan, operands_.packed_args(m, 0)), expected_);
+    const double error = distance(operands_.result(*forced(kernel), operands_.packed_args(m, 0)), expected_);
     if (!(error <= (desc_.accumulation == QUERN_ACCUMULATION_FAST ? kFastTolerance : kTolerance))) {
       fail(QUERN_INTERNAL, kernel, " gives a wrong result at M = ", m, ": it is ", error, " from the reference");
     }
+  }
+
+  // The microseconds of a run. Of a kernel that is far from `best` only at a glance.
+  double time(const std::string &kernel, int64_t m, double best) {
+    const std::unique_ptr<GemmPlan> plan = forced(kernel);
     const auto runs_of = [&](int runs) {
       return [this, &plan, m, runs](quern_stream stream) {
         for (int i = 0; i < runs; ++i) plan->run(operands_.packed_args(m, static_cast<size_t>(i)), stream);
@@ -254,6 +258,13 @@ class Tuner {
     return std::unique_ptr<GemmPlan>(static_cast<GemmPlan *>(GemmPlan::make(device_, desc).release()));
   }
 
+  std::unique_ptr<GemmPlan> forced(const std::string &kernel) const {
+    quern_gemm_desc desc = desc_;
+    desc.kernel = kernel.c_str();
+    desc.batch_invariant = 0;  // of one kernel every run is
+    return make(desc);
+  }
+
   std::shared_ptr<Device> device_;
   quern_gemm_desc desc_;
   Operands operands_;
@@ -262,6 +273,28 @@ class Tuner {
   std::vector<float> expected_;
   int64_t expected_m_ = 0;
 };
+
+// Leaves those that may be the fastest, timed again in turns: a chip under load slows down by more than they differ,
+// and who is timed first would win.
+void time_in_turns(Tuner &tuner, int64_t m, std::vector<KernelTime> &times) {
+  double best = std::numeric_limits<double>::infinity();
+  for (const KernelTime &time : times) best = std::min(best, time.microseconds);
+  times.erase(std::remove_if(times.begin(), times.end(),
+                             [best](const KernelTime &time) { return time.microseconds > kContender * best; }),
+              times.end());
+  if (times.size() < 2) return;
+  std::vector<std::array<double, kTurns>> turns(times.size());
+  for (size_t turn = 0; turn < kTurns; ++turn) {
+    for (size_t i = 0; i < times.size(); ++i) {
+      const size_t which = turn % 2 == 0 ? i : times.size() - 1 - i;
+      turns[which][turn] = tuner.time(times[which].kernel, m, std::numeric_limits<double>::infinity());
+    }
+  }
+  for (size_t i = 0; i < times.size(); ++i) {
+    std::sort(turns[i].begin(), turns[i].end());
+    times[i].microseconds = turns[i][kTurns / 2];
+  }
+}
 
 }  // namespace
 
@@ -290,7 +323,8 @@ void tune_gemm(const std::shared_ptr<Device> &device, const quern_gemm_desc &des
     for (const Candidate &candidate : candidates) {
       TuningReport row{candidate.name(), m, 0, "", false, false, ++done, total};
       try {
-        row.microseconds = tuner.measure(row.kernel, m, best);
+        tuner.check(row.kernel, m);
+        row.microseconds = tuner.time(row.kernel, m, best);
         row.fastest = row.microseconds < best;
         best = std::min(best, row.microseconds);
         of_size.push_back({row.kernel, row.microseconds});
@@ -301,6 +335,7 @@ void tune_gemm(const std::shared_ptr<Device> &device, const quern_gemm_desc &des
       report(row);
     }
     if (of_size.empty()) continue;
+    time_in_turns(tuner, m, of_size);
     sizes.push_back(m);
     times.push_back(std::move(of_size));
   }

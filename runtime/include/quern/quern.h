@@ -651,8 +651,8 @@ typedef int (*quern_tune_visitor)(void *user, const quern_tune_report *report);
 
 /* Measure every kernel that competes for packed weights of this shape, at M = 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96,
  * 128 and so on up to m_max, and keep in the cache which to use: few kernels altogether, so that a plan is soon made,
- * none more than 2 % slower than the fastest of its M. A kernel wins only where its result agrees with that of another
- * kernel on canonical weights. Plans for the same n, k, x_dtype, layout, accumulation and
+ * none more than 2 % slower than the fastest of its M. Those within 10 % of it are timed again, in turns, since a chip
+ * under load slows down. A kernel wins only where its result agrees with that of another kernel on canonical weights. Plans for the same n, k, x_dtype, layout, accumulation and
  * batch_invariant on this model of device use the outcome from then on; bias, activation, residual and y_dtype make no
  * difference. Plans that exist stay as they are. With layout MMA16_E5M2 what is measured is the product with E4M3 X,
  * whatever x_dtype is, for desc's accumulation; quantizing X is not part of the time. Needs device memory for a few
