@@ -396,6 +396,12 @@ Manifest parse_manifest(std::string_view document, const std::string &what) {
       for (const Json &item : root.need_array("measured", 0, 1024)) {
         const std::string path = text("measured[", manifest.measured.size(), "]");
         manifest.measured.push_back(read_measurement(item, path, *manifest.operation, manifest.id));
+        for (const MeasuredStep &step : manifest.measured.back().steps) {
+          const size_t colon = step.kernel.find(':');
+          if (step.kernel.substr(0, colon) == manifest.id && names.count(step.kernel.substr(colon + 1)) == 0) {
+            fail(QUERN_BAD_MANIFEST, path, ".steps names ", step.kernel, ", and no variant is called so");
+          }
+        }
       }
     }
     check_test(root.find("test"), *manifest.operation);

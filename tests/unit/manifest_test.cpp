@@ -348,12 +348,13 @@ TEST(ParseManifest, TermsNameExpressionsForThoseBehindThem) {
 
 TEST(ParseManifest, ReadsWhatWasMeasured) {
   Json manifest = sound();
+  const std::string name = manifest["variants"][0]["name"];
   manifest["measured"] = {{{"device", "NVIDIA H200"},
                            {"where", {{"n", 2880}, {"layout", "mma16_bf16"}}},
-                           {"steps", {{16, "a"}, {64, "you/other:b"}}}}};
+                           {"steps", {{16, name}, {64, "you/other:b"}}}}};
   const Manifest read = parse_manifest(manifest.dump(), "");
   ASSERT_EQ(read.measured.size(), 1u);
-  EXPECT_EQ(read.measured[0].steps[0].kernel, read.id + ":a");
+  EXPECT_EQ(read.measured[0].steps[0].kernel, read.id + ":" + name);
   EXPECT_EQ(read.measured[0].steps[1].kernel, "you/other:b");
   Problem problem{&gemm_operation()};
   problem["n"] = 2880;
@@ -364,13 +365,16 @@ TEST(ParseManifest, ReadsWhatWasMeasured) {
   EXPECT_FALSE(read.measured[0].fits(problem, "NVIDIA H200"));
   const std::string written = write_measurement(read.measured[0], gemm_operation());
   EXPECT_EQ(read_measurement(parse_strict(written, "written"), "", gemm_operation(), "").steps.size(), 2u);
-  for (const char *name : {"m", "speed"}) {
+  for (const char *field : {"m", "speed"}) {
     Json broken = manifest;
-    broken["measured"][0]["where"][name] = 3;
-    EXPECT_NE(refusal(broken.dump()).find(std::string(name) + " is no field of gemm that a plan fixes"),
+    broken["measured"][0]["where"][field] = 3;
+    EXPECT_NE(refusal(broken.dump()).find(std::string(field) + " is no field of gemm that a plan fixes"),
               std::string::npos);
   }
-  manifest["measured"][0]["steps"] = {{16, "a"}, {16, "b"}};
+  manifest["measured"][0]["steps"] = {{16, "gone"}};
+  EXPECT_NE(refusal(manifest.dump()).find("measured[0].steps names " + read.id + ":gone, and no variant is called so"),
+            std::string::npos);
+  manifest["measured"][0]["steps"] = {{16, name}, {16, name}};
   EXPECT_NE(refusal(manifest.dump()).find("measured[0].steps[1] has a size that is not above"), std::string::npos);
 }
 
