@@ -59,9 +59,10 @@ def conditions(document):
     return text
 
 
-def entry_text(entry):
-    """A measured table, as manifests are written."""
-    steps = ",\n".join(f"        {json.dumps(step)}" for step in entry["steps"])
+def entry_text(entry, package):
+    """A measured table, as the manifest of `package` has it."""
+    steps = ",\n".join(f"        {json.dumps([last, kernel.removeprefix(package + ':')])}"
+                       for last, kernel in entry["steps"])
     return (f'    {{\n      "device": {json.dumps(entry["device"])},\n      "where": {json.dumps(entry["where"])},\n'
             f'      "steps": [\n{steps}\n      ]\n    }}')
 
@@ -74,7 +75,8 @@ def with_measured(manifest, measured):
         raise SystemExit("tables.py: the manifest has no line with \"measured\"; add an empty one")
     new = {of(entry): entry for entry in measured}
     entries = [new.pop(of(entry), entry) for entry in json.loads(found.group(2))] + list(new.values())
-    text = "[\n" + ",\n".join(map(entry_text, entries)) + "\n  ]" if entries else "[]"
+    package = json.loads(manifest)["id"]
+    text = "[\n" + ",\n".join(entry_text(entry, package) for entry in entries) + "\n  ]" if entries else "[]"
     return manifest[:found.start(2)] + text + manifest[found.end(2):]
 
 

@@ -52,7 +52,8 @@ class TablesTest(CliTest):
         elsewhere = old[1] | {"device": "NVIDIA B200"}
         none = old[2] | {"steps": []}
         (self.results / "tune.json").write_text(json.dumps(
-            {"model": "NVIDIA H200", "measured": [again, elsewhere, none], "failures": [],
+            {"model": "NVIDIA H200", "failures": [],
+             "measured": [again | {"steps": [[16, "quern/mxfp4-gemm:some"], [8192, "other"]]}, elsewhere, none],
              "times": [{"shape": "64x96", "m": 1, "us": 3.0, "kernel": "some"}]}))
         self.assertIn("| N×K | M = 1 |\n| --- | --- |\n| 64×96 | 3.00 |", self.tables(MANIFEST))
         after = (self.results / "kernel.json").read_text()
