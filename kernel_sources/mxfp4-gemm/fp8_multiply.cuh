@@ -13,7 +13,7 @@
 namespace quern {
 namespace {
 
-static_assert(STAGE_TILES == 2 && !FIXED_SLOTS, "the loop takes a stage of two packed tiles at a time");
+static_assert(STAGE_TILES == 2 && !kFixedSlots, "the loop takes a stage of two packed tiles at a time");
 static_assert(PROMOTE_TILES % STAGE_TILES == 0 && PROMOTE_TILES <= 8, "K of at most 512 is summed at 13 bits");
 static_assert(kBlocks == 1 && (PROMOTE_TILES == 0 || TILE_TOKENS <= 192), "two sets of sums stay in registers");
 
@@ -21,7 +21,8 @@ static_assert(kBlocks == 1 && (PROMOTE_TILES == 0 || TILE_TOKENS <= 192), "two s
 // stage: one is multiplied while the other is converted.
 using Fragment = uint32_t[4];
 
-constexpr bool kByStages = TILE_TOKENS <= 64;
+template <int kTokens>
+constexpr bool kByStages = kTokens <= 64;
 
 using ScaleOffsets = uint32_t[kBlocks];
 
@@ -57,16 +58,16 @@ __device__ __forceinline__ void convert(TileWords &tile, int step, Fragment &fra
 // One step. QGMMA with A from registers holds the warp until the one before is through. So each is followed by the
 // conversion of one step: two of them followed by that of two took 1.1 to 1.25 times as long.
 template <int kTokens>
-__device__ __forceinline__ void multiply_step(Sums &sums, const Fragment &fragment, uint64_t x, bool first) {
+__device__ __forceinline__ void multiply_step(Sums<kTokens> &sums, const Fragment &fragment, uint64_t x, bool first) {
   wgmma_fence();
-  Wgmma<kE4m3, kTokens>::multiply(reinterpret_cast<float(&)[kTokens / 2]>(sums[0]), fragment, x, first ? 0u : 1u);
+  Wgmma<kE4m3, kTokens>::multiply(sums[0], fragment, x, first ? 0u : 1u);
   wgmma_commit();
 }
 
 // sums = W * X^T over the packed tiles [begin, end) of `count`. The last stage is not given back yet.
 template <int kTokens>
 __device__ __forceinline__ void multiply_range(Consumer &consumer, uint32_t offsets, Ahead &ahead, int begin, int end,
-                                               int count, Sums &sums) {
+                                               int count, Sums<kTokens> &sums) {
   int done = begin;
 #pragma unroll 1
   for (; done + 2 <= end; done += 2) {
@@ -94,7 +95,8 @@ __device__ __forceinline__ void multiply_range(Consumer &consumer, uint32_t offs
 }
 
 // The sums of wgmma are there, and the last stage is given back.
-__device__ __forceinline__ void finish_range(Consumer &consumer, Sums &sums) {
+template <int kTokens>
+__device__ __forceinline__ void finish_range(Consumer &consumer, Sums<kTokens> &sums) {
   wgmma_wait<0>();
   wgmma_hold(sums[0]);
   consumer.release_stage();
@@ -104,9 +106,8 @@ __device__ __forceinline__ void finish_range(Consumer &consumer, Sums &sums) {
 // converted side by side, while the stage before is multiplied. The second half of a last stage that K ends before is
 // zeros.
 template <int kTokens>
-__device__ __forceinline__ void multiply_stages(Consumer &consumer, uint32_t offsets, int count, Sums &sums) {
-  static_assert(!kByStages || (PROMOTE_TILES == 4 && STAGES >= 3),
-                "two stages are promoted; two are held while a third is awaited");
+__device__ __forceinline__ void multiply_stages(Consumer &consumer, uint32_t offsets, int count, Sums<kTokens> &sums) {
+  static_assert(STAGES >= 3, "two stages are promoted; two are held while a third is awaited");
   Fragment sets[2][4];
   TileWords tiles[2];
   const auto take = [&]() {
@@ -129,21 +130,20 @@ __device__ __forceinline__ void multiply_stages(Consumer &consumer, uint32_t off
   for (int i = 0; i < kTokens / 2; ++i) sums[0][i] = 0.0f;
 #pragma unroll 1
   for (int stage = 0; stage < stages; stage += 2) {
-    Sums part;
+    Sums<kTokens> part;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       if (stage + half >= stages) continue;
       wgmma_fence();
 #pragma unroll
       for (int step = 0; step < 4; ++step) {
-        Wgmma<kE4m3, kTokens>::multiply(reinterpret_cast<float(&)[kTokens / 2]>(part[0]), sets[half][step],
-                                        x + step * kWgmmaStepK16, half + step > 0 ? 1u : 0u);
+        Wgmma<kE4m3, kTokens>::multiply(part[0], sets[half][step], x + step * kWgmmaStepK16, half + step > 0 ? 1u : 0u);
       }
       wgmma_commit();
       x = next_x;
       convert_stage(sets[1 - half]);  // behind the last stage of no use
       if (stage + half + 2 < stages) next_x = take();
-      finish_range(consumer, part);
+      finish_range<kTokens>(consumer, part);
     }
 #pragma unroll
     for (int i = 0; i < kTokens / 2; ++i) sums[0][i] += part[0][i];
@@ -152,8 +152,9 @@ __device__ __forceinline__ void multiply_stages(Consumer &consumer, uint32_t off
 
 // sums = W * X^T over `count` packed tiles along K, at least one.
 template <int kTokens>
-__device__ __forceinline__ void multiply_tile(Consumer &consumer, const ScaleOffsets &offsets, int count, Sums &sums) {
-  if constexpr (kByStages) {
+__device__ __forceinline__ void multiply_tile(Consumer &consumer, const ScaleOffsets &offsets, int count,
+                                              Sums<kTokens> &sums) {
+  if constexpr (kByStages<kTokens>) {
     multiply_stages<kTokens>(consumer, offsets[0], count, sums);
     return;
   }
@@ -168,9 +169,9 @@ __device__ __forceinline__ void multiply_tile(Consumer &consumer, const ScaleOff
     for (int i = 0; i < kTokens / 2; ++i) sums[0][i] = 0.0f;
 #pragma unroll 1
     for (int begin = 0; begin < count; begin += PROMOTE_TILES) {
-      Sums part;
+      Sums<kTokens> part;
       multiply_range<kTokens>(consumer, offsets[0], ahead, begin, min(begin + PROMOTE_TILES, count), count, part);
-      finish_range(consumer, part);
+      finish_range<kTokens>(consumer, part);
 #pragma unroll
       for (int i = 0; i < kTokens / 2; ++i) sums[0][i] += part[0][i];
     }
@@ -178,8 +179,9 @@ __device__ __forceinline__ void multiply_tile(Consumer &consumer, const ScaleOff
 }
 
 // After multiply_tile.
-__device__ __forceinline__ void finish_multiply(Consumer &consumer, Sums &sums) {
-  if constexpr (PROMOTE_TILES == 0) finish_range(consumer, sums);
+template <int kTokens>
+__device__ __forceinline__ void finish_multiply(Consumer &consumer, Sums<kTokens> &sums) {
+  if constexpr (PROMOTE_TILES == 0) finish_range<kTokens>(consumer, sums);
 }
 
 }  // namespace

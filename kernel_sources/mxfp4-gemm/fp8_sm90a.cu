@@ -11,12 +11,11 @@
 // tokens. Up to 64 tokens a stage is converted at once, beyond them a step of 32 K at a time (fp8_multiply.cuh).
 // Tensor maps, both filling zeros: x_map over X [m][k / 2] as 16-bit elements, box TILE_TOKENS / X_BOXES x 64,
 // swizzle 128 bytes, which is K of 128. w_map as in prefill_sm90a.cu.
-// Grid: with CLUSTER_K 1 MIN_CTAS times the number of SMs, or the tiles if those are fewer; else CLUSTER_K times the
-// tiles.
-// Shared memory: 2 STAGES * (4352 + 64 TILE_TOKENS) bytes; for each of TILE_TOKENS / CLUSTER_K tokens 272 + 32 for Y
-// and the token's scales and 512 from each other CTA of the cluster; and 256 for barriers. Bound: memory for few
-// tokens. For many, if fast, the chip's power; promoted, conversion and promotion, which are not all hidden beside
-// wgmma and weigh least in the largest tile.
+// Grid: with CLUSTER_K 1 MIN_CTAS times the number of SMs, or TAIL_SPLIT times the tiles if that is less; else
+// CLUSTER_K times the tiles. Shared memory: 2 STAGES * (4352 + 64 TILE_TOKENS) bytes; for each of TILE_TOKENS /
+// CLUSTER_K tokens 272 + 32 for Y and the token's scales and 512 from each other CTA of the cluster; and 256 for
+// barriers. Bound: memory for few tokens. For many, if fast, the chip's power; promoted, conversion and promotion,
+// which are not all hidden beside wgmma and weigh least in the largest tile.
 #include "fp8_multiply.cuh"
 
 namespace quern {
@@ -24,6 +23,7 @@ namespace {
 
 // Registers of a thread, moved from the producer's warps to the consumers. The launch gives all threads 168, or 80 with
 // two CTAs an SM.
+constexpr int kMinCtas = MIN_CTAS;  // an SM
 constexpr int kProducerRegisters = MIN_CTAS == 1 ? 24 : 32;
 constexpr int kConsumerRegisters = MIN_CTAS == 1 ? 240 : 104;
 static_assert(TILE_ROWS == 128 && WARPGROUPS == 2 && MIN_CTAS <= 2, "registers are shared out for these");

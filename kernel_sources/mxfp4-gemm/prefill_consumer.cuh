@@ -46,26 +46,20 @@ struct Consumer {
     if (kFixedSlots) read.slot = release.slot = 0;
   }
 
-  template <int kTokens>
-  static __device__ __forceinline__ uint32_t x_offset(int in_stage) {
-    return in_stage / kXBoxTiles * StageShape<kTokens>::kXTile + in_stage % kXBoxTiles * 64;
-  }
-
   // Take the packed tile of number `in_stage` of its stage: its words into registers, its X as a descriptor.
-  template <int kTokens = TILE_TOKENS>
   __device__ __forceinline__ uint64_t take(TileWords &words, int in_stage) {
     if (in_stage == 0) wait_full(read.slot, read.parity);
-    words.load(stages.weights<kTokens>(read.slot, in_stage) + strip, lane);
-    const uint64_t x = wgmma_descriptor_128b(stages.x(read.slot) + x_offset<kTokens>(in_stage));
-    if (in_stage == StageShape<kTokens>::kTiles - 1) read.advance();
-    return x;
+    words.load(stages.weights(read.slot) + strip + in_stage * kPackedTileBytes, lane);
+    const uint32_t x = stages.x(read.slot) + in_stage / kXBoxTiles * kXBoxBytes + in_stage % kXBoxTiles * 64;
+    if (in_stage == STAGE_TILES - 1) read.advance();
+    return wgmma_descriptor_128b(x);
   }
 
-  // The same of a place in the ring that is known to the compiler; after a round of the ring `read` is where it was.
-  __device__ __forceinline__ void take_from(TileWords &words, int place) {
-    const uint32_t slot = place / STAGE_TILES, in_stage = place % STAGE_TILES;
-    if (in_stage == 0) wait_full(slot, 0);
-    words.load(stages.weights(slot) + strip + in_stage * kPackedTileBytes, lane);
+  // The words of packed tile `tile` behind the beginning of `slot`. `read` stays where it is.
+  __device__ __forceinline__ void take_from(TileWords &words, uint32_t slot, int tile) {
+    if (tile % STAGE_TILES == 0) wait_full(slot + tile / STAGE_TILES, 0);
+    words.load(stages.weights(slot) + strip + tile / STAGE_TILES * kWeightBytes + tile % STAGE_TILES * kPackedTileBytes,
+               lane);
   }
 
   __device__ __forceinline__ void wait_full(uint32_t slot, uint32_t parity) {

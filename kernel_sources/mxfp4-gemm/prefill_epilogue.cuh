@@ -134,12 +134,14 @@ __device__ __forceinline__ void write_four(const GemmParams &p, const Output &ou
 
 // Any Y: a warp's rows from `first_row` on, some tokens at a time through its columns of `staging`. The sums move down
 // from part to part: registers have no index, and this code, which is long, is there once.
-__device__ __forceinline__ void write_sums(const GemmParams &p, Sums &sums, const TokenScales &scales, float *staging,
-                                           const TilePlace &place, int warp, int lane) {
+template <int kTileTokens>
+__device__ __forceinline__ void write_sums(const GemmParams &p, Sums<kTileTokens> &sums, const TokenScales &scales,
+                                           float *staging, const TilePlace &place, int warp, int lane) {
   constexpr int kFours = kWarpRows / 4;  // lanes of a token
-  constexpr int kPartTokens = kShareTokens > 32 ? 32 : kShareTokens / 2;
+  constexpr int kTokens = kTileTokens / CLUSTER_K;
+  constexpr int kPartTokens = kTokens <= 32 ? kTokens / 2 : kTokens % 32 == 0 ? 32 : 16;
   constexpr int kPartSums = kPartTokens / 2;
-  static_assert(kShareTokens % kPartTokens == 0 && kTailTokens % kPartTokens == 0, "parts are whole");
+  static_assert(kTokens % kPartTokens == 0, "parts are whole");
   static_assert(kPartTokens * kTilePitch * 4 <= kStagingBytes, "a part fits");
   const int g = lane / 4, t = lane % 4;
   const int row = place.row + warp * kWarpRows + lane % kFours * 4;
@@ -161,7 +163,7 @@ __device__ __forceinline__ void write_sums(const GemmParams &p, Sums &sums, cons
         column[(i / 4 * 8 + 1) * kTilePitch + r * 16 + i / 2 % 2 * 8] = pair[1];
       }
 #pragma unroll
-      for (int i = kPartSums; i < kShareTokens / 2; ++i) sums[r][i - kPartSums] = sums[r][i];
+      for (int i = kPartSums; i < kTokens / 2; ++i) sums[r][i - kPartSums] = sums[r][i];
     }
     __syncwarp();
     const int tokens = min(kPartTokens, p.m - place.token - first);
@@ -177,17 +179,18 @@ __device__ __forceinline__ void write_sums(const GemmParams &p, Sums &sums, cons
 // Plain Y: a warp's part of the tile in shared memory. `at` is where its first row and token stand.
 using PlainTerms = RowTerms<2 * kBlocks, 8>;  // rows g and g + 8 of each block
 
-template <uint32_t kY>
-__device__ __forceinline__ void stage_plain(const PlainTerms &terms, float alpha, const Sums &sums, int tokens,
-                                            const TokenScales &scales, uint32_t at, int lane) {
+// Of kTokens tokens, or if `few` of the first kFew.
+template <uint32_t kY, int kTokens, int kFew, int kSums>
+__device__ __forceinline__ void stage_plain(const PlainTerms &terms, float alpha, const float (&sums)[kBlocks][kSums],
+                                            bool few, const TokenScales &scales, uint32_t at, int lane) {
   // Four matrices of 8 tokens x 8 rows a time: of two blocks, or with one block of 16 tokens.
   constexpr int kStep = kBlocks == 1 ? 16 : 8;
   const int matrix = lane / 8;
   const int column = kBlocks == 1 ? matrix % 2 : matrix, token = kBlocks == 1 ? matrix / 2 * 8 : 0;
   at += (token + lane % 8) * kYPitch + column * 16;
 #pragma unroll
-  for (int i = 0; i < kShareTokens / kStep; ++i) {
-    if (kHasTail && i == kTailTokens / kStep && tokens == kTailTokens) break;
+  for (int i = 0; i < (kTokens + kStep - 1) / kStep; ++i) {
+    if (i == (kFew + kStep - 1) / kStep && few) break;
     uint32_t pairs[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) {

@@ -11,6 +11,11 @@ extern __shared__ __align__(1024) uint8_t memory[];
 namespace quern {
 namespace {
 
+// What a launch gives each thread. Consumers that want more than there is would wait for ever.
+constexpr int kLaunchRegisters = 65536 / (kMinCtas * kThreads) / 8 * 8;
+static_assert(kConsumerRegisters * kConsumers + kProducerRegisters * 128 <= kLaunchRegisters * kThreads,
+              "what the launch gives is moved, not made");
+
 // Stages whose weights are asked for before an earlier kernel has ended, X after it. More would delay the first X where
 // it has ended already.
 constexpr int kEarlyStages = STAGES < 2 ? STAGES : 2;
@@ -33,63 +38,57 @@ class Producer {
 #pragma unroll 1
     for (int i = 0; i < work_.count; ++i) {
       if (work_.in_tail(i)) {
-        fill<kTailTokens>(work_.place(i));
+        fill<kTailTokens>(i);
       } else {
-        fill<TILE_TOKENS>(work_.place(i));
+        fill<TILE_TOKENS>(i);
       }
     }
   }
 
  private:
   template <int kTokens>
-  __device__ __forceinline__ int tile_stages() const {
-    constexpr int kTiles = StageShape<kTokens>::kTiles;
-    return (work_.k_count + kTiles - 1) / kTiles;
-  }
-
-  template <int kTokens>
   __device__ __forceinline__ void begin() {
     const TilePlace place = work_.place(0);
+    const Range range = work_.range(0);
 #pragma unroll 1
-    for (; early_ < min(kEarlyStages, tile_stages<kTokens>()); ++early_) load_weights<kTokens>(place, early_, early_);
-  }
-
-  // Announces what the stage will get, and asks for its weights.
-  template <int kTokens>
-  __device__ __forceinline__ void load_weights(const TilePlace &place, int stage, uint32_t slot) const {
-    using Shape = StageShape<kTokens>;
-    const int k = stage * Shape::kTiles;
-    const int tiles = min(Shape::kTiles, work_.k_count - k);
-    const int copies = Shape::kDouble ? tiles : 1;
-    mbarrier_arrive_expect(stages_.full(slot),
-                           copies * kWeightBytes + (tiles + kXBoxTiles - 1) / kXBoxTiles * kTokens * 128);
-    for (int i = 0; i < copies; ++i) {
-      tensor_copy(stages_.weights<kTokens>(slot, i), w_map_, (work_.k_begin + k + i) * kPackedTileWords,
-                  place.row / kPackedTileRows, stages_.full(slot));
+    for (; early_ < kEarlyStages && early_ * STAGE_TILES < range.count; ++early_) {
+      load_weights<kTokens>(place, range, early_ * STAGE_TILES, early_);
     }
   }
 
+  // Announces what the stage will get from packed tile `k` on, and asks for its weights.
   template <int kTokens>
-  __device__ __forceinline__ void fill(const TilePlace &place) {
-    using Shape = StageShape<kTokens>;
+  __device__ __forceinline__ void load_weights(const TilePlace &place, const Range &range, int k, uint32_t slot) const {
+    const int tiles = min(STAGE_TILES, range.count - k);
+    constexpr int kLoadedTokens = (kTokens + kXBoxTokens - 1) / kXBoxTokens * kXBoxTokens;  // whole boxes
+    mbarrier_arrive_expect(stages_.full(slot),
+                           kWeightBytes + (tiles + kXBoxTiles - 1) / kXBoxTiles * kLoadedTokens * 128);
+    tensor_copy(stages_.weights(slot), w_map_, (range.begin + k) * kPackedTileWords, place.row / kPackedTileRows,
+                stages_.full(slot));
+  }
+
+  template <int kTokens>
+  __device__ __forceinline__ void fill(int i) {
+    const TilePlace place = work_.place(i);
+    const Range range = work_.range(i);
     if (kFixedSlots) slot_ = 0;
 #pragma unroll 1
-    for (int stage = 0; stage < tile_stages<kTokens>(); ++stage) {
+    for (int first = 0; first < range.count; first += STAGE_TILES) {
       if (early_ > 0) {
         --early_;
       } else {
         mbarrier_wait(stages_.empty(slot_), parities_ >> slot_ & 1u);
-        load_weights<kTokens>(place, stage, slot_);
+        load_weights<kTokens>(place, range, first, slot_);
       }
       parities_ ^= 1u << slot_;
 #pragma unroll
-      for (int tile = 0; tile < Shape::kTiles; tile += kXBoxTiles) {
-        const int k = stage * Shape::kTiles + tile;
-        if (k >= work_.k_count) continue;
+      for (int tile = 0; tile < STAGE_TILES; tile += kXBoxTiles) {
+        const int k = first + tile;
+        if (k >= range.count) continue;
 #pragma unroll 1
         for (int token = 0; token < kTokens; token += kXBoxTokens) {
-          tensor_copy(stages_.x(slot_) + tile / kXBoxTiles * Shape::kXTile + token * 128, x_map_,
-                      (work_.k_begin + k) * (kPackedTileK / kXBoxTiles), place.token + token, stages_.full(slot_));
+          tensor_copy(stages_.x(slot_) + tile / kXBoxTiles * kXBoxBytes + token * 128, x_map_,
+                      (range.begin + k) * (kPackedTileK / kXBoxTiles), place.token + token, stages_.full(slot_));
         }
       }
       slot_ = slot_ + 1 == STAGES ? 0 : slot_ + 1;
@@ -104,6 +103,11 @@ class Producer {
   uint32_t slot_ = 0, parities_ = ~0u;  // of each slot's next empty phase
 };
 
+// One of the arrivals that tell the other CTA of a tile that is split that it can send.
+__device__ __forceinline__ void let_other_send(Stages stages) {
+  mbarrier_arrive_cluster(cluster_address(stages.can_send(), cluster_rank() ^ 1));
+}
+
 // One of kStorers threads that hand finished tiles of plain Y to the copy engine while the consumers multiply the next.
 __device__ __forceinline__ void store_tiles(const GemmParams &p, const Work &work, Stages stages, int storer) {
   wait_for_earlier_kernels();
@@ -114,6 +118,7 @@ __device__ __forceinline__ void store_tiles(const GemmParams &p, const Work &wor
     store_plain(p, stages.base + kStagingAt, work.place(i), storer, kStorers);
     mbarrier_arrive(stages.stored());
   }
+  if (work.tail_is_split() && work.in_tail(work.count - 1)) let_other_send(stages);
   bulk_stores_wait();
 }
 
@@ -138,58 +143,76 @@ struct ConsumerThread {
   __device__ __forceinline__ int row_in_tile() const { return warp * kWarpRows + lane / 4; }
 };
 
-// Tile i, of a cluster's tile the CTA's share.
-__device__ __forceinline__ TilePlace place_of(const Work &work, int i, int rank) {
-  return CLUSTER_K > 1 ? work.place(i).share(rank) : work.place(i);
+// Where tile i lies; of one that a cluster shares, this CTA's part.
+template <bool kInTail>
+__device__ __forceinline__ TilePlace own_place(const Work &work, int i, int rank) {
+  const TilePlace place = work.place(i);
+  if (CLUSTER_K > 1) return place.share<kShareTokens>(rank);
+  return kInTail && work.tail_is_split() ? place.share<kTailShareTokens>(rank) : place;
 }
 
-constexpr bool kFull = kBlocks * TILE_TOKENS == 256;  // of registers
+// Sums take so many registers that nothing else can be loaded beside the last of wgmma.
+constexpr bool kFull = kBlocks * TILE_TOKENS == (kGroups == 2 ? 256 : 192);
 
-// Multiplies tile i and writes it.
+// Multiplies tile i and writes it, or the CTA's share of it.
+template <bool kInTail>
 __device__ __forceinline__ void finish_tile(const GemmParams &p, const Work &work, bool plain, Stages stages,
-                                            ConsumerThread &self, int i, int rank, Sums &sums) {
-  const bool last = CLUSTER_K > 1 || i + 1 == work.count;
-  if constexpr (kFp8)
-    load_token_scales(p, stages.base + kTokenScalesAt, place_of(work, i, rank).token, self.warp, self.lane);
+                                            ConsumerThread &self, int i, int rank) {
+  constexpr int kTokens = kInTail ? kTailTokens : TILE_TOKENS;
+  const bool last = kInTail || CLUSTER_K > 1 || i + 1 == work.count;
+  const bool split = kInTail && work.tail_is_split();
+  if (kInTail && TAIL_SPLIT > 1) rank = static_cast<int>(cluster_rank());  // anew: registers are scarce
+  if constexpr (kFp8) {
+    load_token_scales(p, stages.base + kTokenScalesAt, own_place<kInTail>(work, i, rank).token, self.warp, self.lane);
+  }
+  Sums<kTokens> sums;
   TilePlace place;
   PlainTerms terms;
-  if (CLUSTER_K == 1 || work.k_count > 0) {
+  const Range k = kInTail ? work.range(i) : work.k;
+  if (CLUSTER_K == 1 || k.count > 0) {
     ScaleOffsets offsets;
     scale_offsets(self.fields.offset, offsets);
-    if (work.in_tail(i)) {
-      multiply_tile<kTailTokens>(self.consumer, offsets, work.k_count, sums);
-    } else {
-      multiply_tile<TILE_TOKENS>(self.consumer, offsets, work.k_count, sums);
-    }
+    multiply_tile<kTokens>(self.consumer, offsets, k.count, sums);
     // While the last steps are multiplied this comes, as far as there are registers.
-    place = place_of(work, i, rank);
+    place = own_place<kInTail>(work, i, rank);
     if (plain && !kFull) terms.load(p, place.row + self.row_in_tile());
     if (!last) self.fields.load(p, work.place(i + 1).row + self.row_in_tile());
-    finish_multiply(self.consumer, sums);
+    finish_multiply<kTokens>(self.consumer, sums);
     if (plain && kFull) terms.load(p, place.row + self.row_in_tile());
   } else {
-    place = place_of(work, i, rank);
+    place = own_place<kInTail>(work, i, rank);
     if (plain) terms.load(p, place.row + self.row_in_tile());
 #pragma unroll
-    for (int j = 0; j < TILE_TOKENS / 2; ++j) sums[0][j] = 0.0f;
+    for (int j = 0; j < kTokens / 2; ++j) sums[0][j] = 0.0f;
   }
+  uint32_t staging = kStagingAt;
   if constexpr (CLUSTER_K > 1) {
     cluster_wait();  // all CTAs can receive
     parts(stages).share(sums[0], rank, CLUSTER_K, static_cast<int>(threadIdx.x));
+  } else if constexpr (TAIL_SPLIT > 1 && kInTail) {
+    if (split) {
+      mbarrier_wait(stages.can_send(), 0);
+      tail_parts(stages).share(sums[0], rank, TAIL_SPLIT, static_cast<int>(threadIdx.x));
+      if (kTailInRing) {
+        consumers_sync();
+        staging = 0;
+      }
+    }
   }
   const TokenScales scales(memory + kTokenScalesAt, self.warp, self.lane);
   if constexpr (kFp8) scales.wait();
   if (plain) {
     mbarrier_wait(stages.stored(), (i & 1) ^ 1u);  // of the tile before
-    const uint32_t at = stages.base + kStagingAt + 2 * self.warp * kWarpRows;
+    const uint32_t at = stages.base + staging + 2 * self.warp * kWarpRows;
+    constexpr int kAll = kTokens / CLUSTER_K, kFew = kInTail ? kTailShareTokens : kAll;
     if constexpr (kFp8) {
       if (p.y_dtype == kBf16) {
-        stage_plain<kBf16>(terms, p.alpha, sums, place.tokens, scales, at, self.lane);
+        stage_plain<kBf16, kAll, kFew>(terms, p.alpha, sums, split, scales, at, self.lane);
       } else {
-        stage_plain<kF16>(terms, p.alpha, sums, place.tokens, scales, at, self.lane);
+        stage_plain<kF16, kAll, kFew>(terms, p.alpha, sums, split, scales, at, self.lane);
       }
     } else {
-      stage_plain<kX>(terms, p.alpha, sums, place.tokens, scales, at, self.lane);
+      stage_plain<kX, kAll, kFew>(terms, p.alpha, sums, split, scales, at, self.lane);
     }
     if (!last) {
       fence_proxy_shared();
@@ -198,11 +221,11 @@ __device__ __forceinline__ void finish_tile(const GemmParams &p, const Work &wor
     } else {
       consumers_sync();
       wait_for_earlier_kernels();
-      copy_plain(p, memory + kStagingAt, place, static_cast<int>(threadIdx.x));
+      copy_plain(p, memory + staging, place, static_cast<int>(threadIdx.x));
     }
   } else {
     wait_for_earlier_kernels();
-    write_sums(p, sums, scales, reinterpret_cast<float *>(memory + kStagingAt), place, self.warp, self.lane);
+    write_sums<kTokens>(p, sums, scales, reinterpret_cast<float *>(memory + staging), place, self.warp, self.lane);
   }
 }
 
@@ -212,19 +235,21 @@ __device__ __forceinline__ void consume(const GemmParams &p, const Work &work, S
   const int lane = thread % 32;
   ConsumerThread self{lane, warp, {stages, static_cast<uint32_t>(warp * kBlocks) * kStripBytes, lane, {}, {}, 0}, {}};
   const bool plain = is_plain(p);
-  Sums sums;
   if (work.count > 0) self.fields.load(p, work.place(0).row + self.row_in_tile());
   if constexpr (CLUSTER_K > 1) {  // has one, and ptxas should know (C7514)
-    finish_tile(p, work, plain, stages, self, 0, rank, sums);
+    finish_tile<false>(p, work, plain, stages, self, 0, rank);
   } else {
-    for (int i = 0; i < work.count; ++i) finish_tile(p, work, plain, stages, self, i, rank, sums);
+    for (int i = 0; i < work.whole; ++i) finish_tile<false>(p, work, plain, stages, self, i, rank);
+    if constexpr (kHasTail) {
+      if (work.count > work.whole) finish_tile<true>(p, work, plain, stages, self, work.whole, rank);
+    }
   }
 }
 
 __device__ __forceinline__ void multiply_packed(const GemmParams &p, const TensorMap &x_map, const TensorMap &w_map) {
   const Stages stages{shared_address(memory)};
   const int rank = CLUSTER_K > 1 ? static_cast<int>(cluster_rank()) : 0;
-  const Work work(p, rank);
+  const Work work(p, rank, is_plain(p));
   if (threadIdx.x == kConsumers) {
     tensor_map_prefetch(x_map);
     tensor_map_prefetch(w_map);
@@ -235,10 +260,15 @@ __device__ __forceinline__ void multiply_packed(const GemmParams &p, const Tenso
     mbarrier_init(stages.staged(), kConsumers / 32);
     mbarrier_init(stages.stored(), kStorers);
     if constexpr (CLUSTER_K > 1) parts(stages).expect(kConsumers);
+    if constexpr (TAIL_SPLIT > 1) {
+      tail_parts(stages).expect(kConsumers);
+      mbarrier_init(stages.can_send(), kStorers);
+    }
     mbarrier_init_fence();
   }
   __syncthreads();
-  if constexpr (CLUSTER_K > 1) cluster_arrive_relaxed();
+  if constexpr (kCluster > 1) cluster_arrive_relaxed();
+  if constexpr (TAIL_SPLIT > 1) cluster_wait();
   let_later_kernels_start();
   if (threadIdx.x / 128 == kGroups) {
     give_registers_back<kProducerRegisters>();

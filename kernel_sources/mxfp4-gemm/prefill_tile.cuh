@@ -26,7 +26,9 @@ static_assert(WARPGROUPS == 2 || WARPGROUPS == 3, "registers are shared out for 
 constexpr bool kHasTail = TAIL_TOKENS > 0;
 constexpr int kTailTokens = kHasTail ? TAIL_TOKENS : TILE_TOKENS;
 static_assert(!kHasTail || (CLUSTER_K == 1 && kBlocks == 1), "two loops of two blocks serialize wgmma (C7512)");
-static_assert(TILE_TOKENS % X_BOXES == 0 && TAIL_TOKENS % (TILE_TOKENS / X_BOXES) == 0, "tiles are whole boxes");
+constexpr int kCluster = CLUSTER_K * TAIL_SPLIT;  // CTAs of a cluster
+static_assert(TAIL_SPLIT == 1 || (TAIL_SPLIT == 2 && kHasTail), "tiles of the tail are split between two");
+static_assert(TILE_TOKENS % X_BOXES == 0, "tiles are whole boxes");
 
 // A stage is STAGE_TILES packed tiles along K. A box of x_map has 128 bytes of every token: K of one packed tile, or of
 // two if X is E4M3.
@@ -39,23 +41,14 @@ constexpr int kXBoxTokens = TILE_TOKENS / X_BOXES;  // of x_map
 constexpr uint32_t kXBytes = STAGE_TILES / kXBoxTiles * kXBoxBytes;
 constexpr int kPackedTileWords = kPackedTileBytes / 8;  // elements of the weights' tensor map
 
-// Where the packed tiles of a stage lie in its parts of the rings. A tile of few tokens leaves X's part half empty:
-// then a stage is two packed tiles along K, of which the second has its weights behind X, and so the ring reaches far
-// enough for its short steps.
-template <int kTokens>
-struct StageShape {
-  static constexpr bool kDouble =
-      kTokens < TILE_TOKENS && STAGE_TILES == 1 && !kFp8 && 2 * kTokens * 128 + kWeightBytes <= kXBytes;
-  static constexpr int kTiles = kDouble ? 2 : STAGE_TILES;
-  static constexpr uint32_t kXTile = kDouble ? kTokens * 128 : kXBoxBytes;  // from one packed tile's X to the next
-};
-
-// Tiles begin at slot 0 of the ring, so that a loop that is unrolled over all slots knows their places: conversion
-// bounds small tiles, and beside wgmma every instruction counts. Large tiles rather have the ring run on, since then
-// the next tile's first stages come while this one's last are multiplied.
-constexpr bool kFixedSlots = FIXED_SLOTS;
+// With UNROLLED_STAGES tiles begin at slot 0 of the ring, so that a loop that is unrolled over so many of its slots
+// knows their places: conversion bounds small tiles, and beside wgmma every instruction counts. Large tiles rather have
+// the ring run on, since then the next tile's first stages come while this one's last are multiplied.
+constexpr bool kFixedSlots = UNROLLED_STAGES > 0;
 constexpr int kRingTiles = STAGES * STAGE_TILES;
-static_assert(!FIXED_SLOTS || (kBlocks == 1 && kRingTiles >= 8 && kRingTiles % 2 == 0), "words are loaded ahead");
+static_assert(!kFixedSlots || (kBlocks == 1 && kRingTiles >= 8 && STAGE_TILES == 2), "words are loaded ahead");
+static_assert(!kFixedSlots || (UNROLLED_STAGES > 1 && STAGES % (kFixedSlots ? UNROLLED_STAGES : 1) == 0),
+              "the ring is whole parts of at least two slots");
 
 // Of the tile's tokens each CTA of a cluster finishes a share: its staging holds a tile of 16-bit Y, [token][row], with
 // a pitch that keeps stmatrix free of bank conflicts; or fewer tokens in f32, for all other Y. Behind it is what the
@@ -66,6 +59,14 @@ constexpr int kYPitch = 2 * TILE_ROWS + 16;  // bytes
 constexpr int kTilePitch = TILE_ROWS + 4;    // elements
 constexpr uint32_t kStagingBytes = kShareTokens * kYPitch;
 using Parts = ClusterSums<CLUSTER_K, kConsumers, TILE_TOKENS / 2>;
+// A tile of the tail that is split leaves room in the staging, where the other CTA's sums go.
+using TailParts = ClusterSums<TAIL_SPLIT, kConsumers, kTailTokens / 2>;
+constexpr int kTailShareTokens = kTailTokens / TAIL_SPLIT;
+constexpr uint32_t kTailStagingBytes = kTailShareTokens * kYPitch;
+// If both do not fit, the tile goes where the ring was, once all have multiplied.
+constexpr bool kTailInRing = TAIL_SPLIT > 1 && kTailStagingBytes + TailParts::kBytes > kStagingBytes;
+static_assert(TAIL_SPLIT == 1 || TailParts::kBytes <= kStagingBytes, "what is sent fits");
+static_assert(kTailInRing || kTailShareTokens % 16 == 0, "nothing lies behind a tile that ends in half a step");
 
 // Offsets in shared memory. The X ring begins at 0, since its swizzle needs 1024 bytes of alignment.
 constexpr uint32_t kWeightsAt = STAGES * kXBytes;
@@ -74,18 +75,12 @@ constexpr uint32_t kReceiveAt = kStagingAt + kStagingBytes;
 constexpr uint32_t kTokenScalesAt = kReceiveAt + Parts::kBytes;  // of E4M3 X: f32 [warp][kShareTokens]
 constexpr uint32_t kTokenScalesBytes = kFp8 ? kConsumers / 32 * kShareTokens * 4 : 0;
 constexpr uint32_t kBarriersAt = kTokenScalesAt + kTokenScalesBytes;
-static_assert(kWeightBytes % 128 == 0 && 16 * STAGES + 24 <= 256, "");
+static_assert(kWeightBytes % 128 == 0 && 16 * STAGES + 32 <= 256, "");
 
 struct Stages {
   uint32_t base;
   __device__ __forceinline__ uint32_t x(uint32_t slot) const { return base + slot * kXBytes; }
   __device__ __forceinline__ uint32_t weights(uint32_t slot) const { return base + kWeightsAt + slot * kWeightBytes; }
-  // Of the stage's packed tile `tile`, in a shape where those do not lie side by side.
-  template <int kTokens>
-  __device__ __forceinline__ uint32_t weights(uint32_t slot, int tile) const {
-    if constexpr (!StageShape<kTokens>::kDouble) return weights(slot) + tile * kPackedTileBytes;
-    return tile == 0 ? weights(slot) : x(slot) + 2 * StageShape<kTokens>::kXTile;
-  }
   __device__ __forceinline__ uint32_t full(uint32_t slot) const { return base + kBarriersAt + slot * 8; }
   __device__ __forceinline__ uint32_t empty(uint32_t slot) const { return base + kBarriersAt + (STAGES + slot) * 8; }
   // Of the tile of Y: the consumers have written it, the storing warp's copies have read it.
@@ -93,33 +88,45 @@ struct Stages {
   __device__ __forceinline__ uint32_t stored() const { return base + kBarriersAt + (2 * STAGES + 1) * 8; }
   // The other CTAs' sums of this one's share have arrived.
   __device__ __forceinline__ uint32_t received() const { return base + kBarriersAt + (2 * STAGES + 2) * 8; }
+  // The other CTA of a tile that is split is done with its staging, and so can receive.
+  __device__ __forceinline__ uint32_t can_send() const { return base + kBarriersAt + (2 * STAGES + 3) * 8; }
 };
 
 // Where a tile lies.
 struct TilePlace {
   int row;     // the first
   int token;   // the first
-  int tokens;  // TILE_TOKENS, TAIL_TOKENS or kShareTokens
+  int tokens;  // TILE_TOKENS, TAIL_TOKENS, kShareTokens or kTailShareTokens
 
+  template <int kTokens>
   __device__ __forceinline__ TilePlace share(int rank) const {
-    return {row, token + rank * kShareTokens, kShareTokens};
+    return {row, token + rank * kTokens, kTokens};
   }
 };
 
-// What this CTA does: `count` tiles, and of each the packed tiles of K from k_begin on. A CTA (with CLUSTER_K above 1,
+// Packed tiles along K.
+struct Range {
+  int begin, count;
+};
+
+// What this CTA does: `count` tiles, and of each the packed tiles of K in range(). A CTA (with CLUSTER_K above 1,
 // a cluster) takes every step-th tile.
 //
 // Tiles go through RASTER row tiles, then to the next tokens, and so through all tokens before the next RASTER row
 // tiles: what runs at a time is about square, so that L2 serves both operands. With TAIL_TOKENS, the rows that whole
-// waves of tiles leave over are taken as tiles of so many tokens, if that is at most one for each CTA.
+// waves of tiles leave over are taken as tiles of so many tokens, if that is at most one for each CTA; with TAIL_SPLIT
+// a pair of CTAs shares the K of each, if there are two for each, and Y is plain.
 struct Work {
   int row_tiles, token_tiles;  // of TILE_TOKENS
   int first, step;
   int whole;  // tiles of TILE_TOKENS that are this CTA's
   int count;
-  int k_begin, k_count;
+  int k_tiles;
+  Range k;              // of a tile that is not split
+  int tail_shares = 1;  // of K: how many CTAs share a tile of the tail
+  const GemmParams &params;
 
-  __device__ __forceinline__ Work(const GemmParams &p, int rank) {
+  __device__ __forceinline__ Work(const GemmParams &p, int rank, bool plain) : params(p) {
     row_tiles = (p.n - 1) / TILE_ROWS + 1;
     token_tiles = (p.m - 1) / TILE_TOKENS + 1;
     first = static_cast<int>(blockIdx.x) / CLUSTER_K;
@@ -131,28 +138,32 @@ struct Work {
       if (tiles <= step) {
         tail = tiles;
         row_tiles = in_waves;
+        if (TAIL_SPLIT > 1 && plain && TAIL_SPLIT * tiles <= step && p.k > kXBoxTiles * kPackedTileK) {
+          tail_shares = TAIL_SPLIT;
+        }
       }
     }
     whole = (row_tiles * token_tiles - first + step - 1) / step;
-    count = whole + (first < tail ? 1 : 0);
-    const int k_tiles = (p.k - 1) / kPackedTileK + 1;
-    if constexpr (kXBoxTiles == 1) {
-      k_begin = k_tiles * rank / CLUSTER_K;
-      k_count = k_tiles * (rank + 1) / CLUSTER_K - k_begin;
-    } else {
-      const int k_boxes = (k_tiles + kXBoxTiles - 1) / kXBoxTiles;
-      k_begin = k_boxes * rank / CLUSTER_K * kXBoxTiles;
-      k_count = min(k_tiles, k_boxes * (rank + 1) / CLUSTER_K * kXBoxTiles) - k_begin;
-    }
-    if constexpr (kHasTail) tail_columns = tail_tiles(p);
+    count = whole + (tail_index() < tail ? 1 : 0);
+    k_tiles = (p.k - 1) / kPackedTileK + 1;
+    k = CLUSTER_K > 1 ? part(k_tiles, rank) : Range{0, k_tiles};
   }
 
   __device__ __forceinline__ bool in_tail(int i) const { return kHasTail && i >= whole; }
 
+  __device__ __forceinline__ bool tail_is_split() const { return TAIL_SPLIT > 1 && tail_shares > 1; }
+
+  // Of tile i.
+  __device__ __forceinline__ Range range(int i) const {
+    return tail_is_split() && in_tail(i) ? part(k_tiles, static_cast<int>(cluster_rank())) : k;
+  }
+
   __device__ __forceinline__ TilePlace place(int i) const {
     if (in_tail(i)) {
-      const int row = first / tail_columns;
-      return {(row_tiles + row) * TILE_ROWS, (first - row * tail_columns) * kTailTokens, kTailTokens};
+      const int index = tail_index();
+      const int columns = tail_tiles(params);  // anew each time: registers are scarce
+      const int row = index / columns;
+      return {(row_tiles + row) * TILE_ROWS, (index - row * columns) * kTailTokens, kTailTokens};
     }
     const int index = first + i * step;
     const int band = index / (RASTER * token_tiles);
@@ -163,14 +174,25 @@ struct Work {
   }
 
  private:
+  // The cluster's CTA `rank` has whole boxes of X.
+  static __device__ __forceinline__ Range part(int k_tiles, int rank) {
+    const int boxes = (k_tiles + kXBoxTiles - 1) / kXBoxTiles;
+    const int begin = boxes * rank / kCluster * kXBoxTiles, end = boxes * (rank + 1) / kCluster * kXBoxTiles;
+    return {begin, min(end, k_tiles) - begin};
+  }
   static __device__ __forceinline__ int tail_tiles(const GemmParams &p) { return (p.m - 1) / kTailTokens + 1; }
-  int tail_columns;  // tiles of TAIL_TOKENS along the tokens
+  __device__ __forceinline__ int tail_index() const { return first / tail_shares; }
 };
 
 // The cluster's parts of the sums, where it has several.
 __device__ __forceinline__ Parts parts(Stages stages) { return {stages.base + kReceiveAt, stages.received()}; }
+__device__ __forceinline__ TailParts tail_parts(Stages stages) {
+  return {stages.base + kStagingAt + (kTailInRing ? 0 : kTailStagingBytes), stages.received()};
+}
 
-using Sums = float[kBlocks][TILE_TOKENS / 2];
+// What a consumer thread has of a tile of so many tokens, as wgmma gives it.
+template <int kTokens>
+using Sums = float[kBlocks][kTokens / 2];
 
 // A barrier of the consumers alone.
 __device__ __forceinline__ void consumers_sync() { named_barrier_sync_aligned<1, kConsumers>(); }

@@ -26,6 +26,11 @@ __device__ __forceinline__ uint32_t cluster_address(uint32_t address, uint32_t r
   return mapped;
 }
 
+// An arrival at the barrier of another CTA, at its cluster_address(). Orders what this thread has read before.
+__device__ __forceinline__ void mbarrier_arrive_cluster(uint32_t barrier) {
+  asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
 // Sends four values to `address`; their arrival counts as 16 bytes at `barrier`, and who has waited there can read
 // them. Both are cluster_address()es of the same CTA.
 __device__ __forceinline__ void send_cluster_f32x4(uint32_t address, float4 value, uint32_t barrier) {

@@ -47,24 +47,30 @@ struct ClusterSums {
     const auto place = [&](int from, int to, int i) {
       return memory + static_cast<uint32_t>((from < to ? from : from - 1) * kPartBytes + (i * kThreads + thread) * 16);
     };
-    float4 own[kFours];
+    // The own share becomes the first; where it was stands what was the first.
 #pragma unroll
-    for (int to = 0; to < kCtas; ++to) {
-      const uint32_t there = cluster_address(barrier, to);
+    for (int r = 1; r < kCtas; ++r) {
+      if (rank != r) continue;
 #pragma unroll
-      for (int i = 0; i < kFours; ++i) {
-        if (to == rank) {
-          own[i] = four(to * kShare + 4 * i);
-        } else if (to < shares) {
-          send_cluster_f32x4(cluster_address(place(rank, to, i), to), four(to * kShare + 4 * i), there);
-        }
+      for (int i = 0; i < kShare; ++i) {
+        const float first = sums[i];
+        sums[i] = sums[r * kShare + i];
+        sums[r * kShare + i] = first;
       }
+    }
+#pragma unroll
+    for (int r = 1; r < kCtas; ++r) {
+      const int to = r == rank ? 0 : r;
+      if (to >= shares) continue;
+      const uint32_t there = cluster_address(barrier, to), at = cluster_address(place(rank, to, 0), to);
+#pragma unroll
+      for (int i = 0; i < kFours; ++i) send_cluster_f32x4(at + i * kThreads * 16, four(r * kShare + 4 * i), there);
     }
     if (rank >= shares) return;
     mbarrier_wait(barrier, 0);
 #pragma unroll
     for (int i = 0; i < kFours; ++i) {
-      const auto part = [&](int from) { return from == rank ? own[i] : load_shared_f32x4(place(from, rank, i)); };
+      const auto part = [&](int from) { return from == rank ? four(4 * i) : load_shared_f32x4(place(from, rank, i)); };
       float4 sum = part(0);
 #pragma unroll
       for (int from = 1; from < kCtas; ++from) add_to(sum, part(from));

@@ -52,8 +52,9 @@ struct Wgmma;
   QUERN_WGMMA_TEXT_96 ", %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
 #define QUERN_WGMMA_TEXT_160 \
   QUERN_WGMMA_TEXT_128 ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79"
-#define QUERN_WGMMA_TEXT_192 \
-  QUERN_WGMMA_TEXT_160 ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
+#define QUERN_WGMMA_TEXT_176 QUERN_WGMMA_TEXT_160 ", %80, %81, %82, %83, %84, %85, %86, %87"
+#define QUERN_WGMMA_TEXT_192 QUERN_WGMMA_TEXT_176 ", %88, %89, %90, %91, %92, %93, %94, %95"
+#define QUERN_WGMMA_TEXT_208 QUERN_WGMMA_TEXT_192 ", %96, %97, %98, %99, %100, %101, %102, %103"
 #define QUERN_WGMMA_TEXT_256                                                                 \
   QUERN_WGMMA_TEXT_192                                                                       \
   ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, " \
@@ -72,7 +73,9 @@ struct Wgmma;
 #define QUERN_WGMMA_SUMS_96 QUERN_WGMMA_SUMS_80, QUERN_WGMMA_8(40)
 #define QUERN_WGMMA_SUMS_128 QUERN_WGMMA_SUMS_96, QUERN_WGMMA_16(48)
 #define QUERN_WGMMA_SUMS_160 QUERN_WGMMA_SUMS_128, QUERN_WGMMA_16(64)
+#define QUERN_WGMMA_SUMS_176 QUERN_WGMMA_SUMS_160, QUERN_WGMMA_8(80)
 #define QUERN_WGMMA_SUMS_192 QUERN_WGMMA_SUMS_160, QUERN_WGMMA_16(80)
+#define QUERN_WGMMA_SUMS_208 QUERN_WGMMA_SUMS_192, QUERN_WGMMA_8(96)
 #define QUERN_WGMMA_SUMS_256 QUERN_WGMMA_SUMS_192, QUERN_WGMMA_16(96), QUERN_WGMMA_16(112)
 
 #define QUERN_WGMMA_ONE(dtype, type, n, a0, a1, a2, a3, b, flag, major)                                            \
@@ -101,7 +104,9 @@ QUERN_WGMMA(80, "%40", "%41", "%42", "%43", "%44", "%45")
 QUERN_WGMMA(96, "%48", "%49", "%50", "%51", "%52", "%53")
 QUERN_WGMMA(128, "%64", "%65", "%66", "%67", "%68", "%69")
 QUERN_WGMMA(160, "%80", "%81", "%82", "%83", "%84", "%85")
+QUERN_WGMMA(176, "%88", "%89", "%90", "%91", "%92", "%93")
 QUERN_WGMMA(192, "%96", "%97", "%98", "%99", "%100", "%101")
+QUERN_WGMMA(208, "%104", "%105", "%106", "%107", "%108", "%109")
 QUERN_WGMMA(256, "%128", "%129", "%130", "%131", "%132", "%133")
 
 }  // namespace quern
