@@ -145,7 +145,8 @@ bool sweep(Cta &cta) {
   return any;
 }
 
-// Now and then a warp, or a whole CTA of a cluster, rests while the others go on.
+// Now and then a warp, or a whole CTA of a cluster, rests while the others go on: a lazy one until they have finished
+// what does not depend on it.
 bool rest() {
   bool any = false;
   for (Cta &cta : cluster->ctas) {
@@ -153,7 +154,9 @@ bool rest() {
     const int rounds = static_cast<int>(cluster->random() % 60);
     for (Warp &warp : cta.warps) {
       if (all) warp.rests = rounds;
-      if (cluster->chance(100)) warp.rests = static_cast<int>(cluster->random() % 20);
+      if (warp.rests == 0 && cluster->chance(warp.lazy ? 4 : 100)) {
+        warp.rests = static_cast<int>(cluster->random() % (warp.lazy ? 400 : 20));
+      }
       if (warp.rests > 0) --warp.rests, any = true;
     }
   }
@@ -171,7 +174,12 @@ bool one_round() {
       any = true;
       if (cluster->chance(4)) break;
     }
-    for (; !cluster->later.empty() && cluster->chance(3); any = true) do_one_later();
+    // A few, or many at once: what a whole CTA sends can be there while one warp rests.
+    size_t least = cluster->chance(8) ? cluster->random() % (cluster->later.size() + 1) : 0;
+    for (; !cluster->later.empty() && (least > 0 || cluster->chance(3)); any = true) {
+      do_one_later();
+      if (least > 0) --least;
+    }
   }
   return any;
 }
@@ -190,6 +198,7 @@ void run_cluster(const Launch &launch, unsigned first_cta, uint64_t seed) {
     const uint64_t garbage = state.random();
     for (size_t at = 0; at < cta.shared.size(); ++at) cta.shared[at] = static_cast<uint8_t>(garbage >> (at % 8 * 8));
     cta.warps.resize(launch.block / 32);
+    cta.warps[state.random() % cta.warps.size()].lazy = true;
     for (unsigned i = 0; i < launch.block; ++i) {
       auto thread = std::make_unique<Thread>();
       thread->cta = static_cast<int>(rank);

@@ -61,7 +61,8 @@ struct WgmmaOfWarp {
 
 struct Warp {
   int live = 32;
-  int rests = 0;  // rounds
+  int rests = 0;      // rounds
+  bool lazy = false;  // rests for longer and more often
   const char *what = nullptr;
   int arrived = 0;
   uint64_t meetings = 0;
