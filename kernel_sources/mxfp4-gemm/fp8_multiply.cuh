@@ -107,7 +107,8 @@ __device__ __forceinline__ void finish_range(Consumer &consumer, Sums<kTokens> &
 // zeros.
 template <int kTokens>
 __device__ __forceinline__ void multiply_stages(Consumer &consumer, uint32_t offsets, int count, Sums<kTokens> &sums) {
-  static_assert(STAGES >= 3, "two stages are promoted; two are held while a third is awaited");
+  static_assert(!kByStages<kTokens> || (PROMOTE_TILES == 4 && STAGES >= 3),
+                "two stages are promoted; two are held while a third is awaited");
   Fragment sets[2][4];
   TileWords tiles[2];
   const auto take = [&]() {

@@ -276,9 +276,7 @@ class Tuner {
 
 // Leaves those that may be the fastest, timed again in turns: a chip under load slows down by more than they differ,
 // and who is timed first would win.
-void time_in_turns(Tuner &tuner, int64_t m, std::vector<KernelTime> &times) {
-  double best = std::numeric_limits<double>::infinity();
-  for (const KernelTime &time : times) best = std::min(best, time.microseconds);
+void time_in_turns(Tuner &tuner, int64_t m, double best, std::vector<KernelTime> &times) {
   times.erase(std::remove_if(times.begin(), times.end(),
                              [best](const KernelTime &time) { return time.microseconds > kContender * best; }),
               times.end());
@@ -335,7 +333,7 @@ void tune_gemm(const std::shared_ptr<Device> &device, const quern_gemm_desc &des
       report(row);
     }
     if (of_size.empty()) continue;
-    time_in_turns(tuner, m, of_size);
+    time_in_turns(tuner, m, best, of_size);
     sizes.push_back(m);
     times.push_back(std::move(of_size));
   }
