@@ -100,23 +100,6 @@ std::vector<Constraint> read_accepts(JsonObject &object, const Operation &operat
   return constraints;
 }
 
-std::vector<size_t> read_specialize(JsonObject &object, const Operation &operation) {
-  std::vector<size_t> fields;
-  if (object.find("specialize") == nullptr) return fields;
-  for (const Json &item : object.need_array("specialize", 0, kMaxFields)) {
-    const std::string name = as_string(item, object.path("specialize"));
-    const int index = operation.find(name);
-    if (index < 0 || operation.fields[static_cast<size_t>(index)].kind != FieldKind::kOption) {
-      fail(QUERN_BAD_MANIFEST, object.path("specialize"), ": \"", name, "\" is no option of ", operation.name);
-    }
-    if (std::find(fields.begin(), fields.end(), static_cast<size_t>(index)) != fields.end()) {
-      fail(QUERN_BAD_MANIFEST, object.path("specialize"), ": \"", name, "\" appears twice");
-    }
-    fields.push_back(static_cast<size_t>(index));
-  }
-  return fields;
-}
-
 std::vector<std::pair<std::string, int64_t>> read_numbers(JsonObject &object, const char *key) {
   std::vector<std::pair<std::string, int64_t>> defines;
   const Json *value = object.find(key);
@@ -265,7 +248,7 @@ Variant read_variant(const Json &value, const std::string &path, const Manifest 
   }
   variant.priority = static_cast<int>(object.integer_or("priority", 0, -1000000, 1000000));
   variant.accepts = read_accepts(object, operation);
-  variant.specialize = read_specialize(object, operation);
+  variant.specialize = read_specialized(object, operation, variant.accepts);
   const auto constants = read_numbers(object, "constants");
   for (const auto &[name, number] : constants) {
     const auto same = [&, &wanted = name](const auto &define) { return define.first == wanted; };

@@ -13,6 +13,7 @@
 #include "registry/package/expression.hpp"
 #include "registry/package/measurement.hpp"
 #include "registry/package/operation.hpp"
+#include "registry/package/specialization.hpp"
 #include "registry/package/target.hpp"
 
 namespace quern {
@@ -42,7 +43,7 @@ struct Variant {
   std::vector<Target> archs;  // if not empty: exactly these, and the range is theirs
   int priority = 0;
   std::vector<Constraint> accepts;  // one for each field of the operation, in its order
-  std::vector<size_t> specialize;   // options that become -D
+  Specialized specialize;
   std::vector<std::pair<std::string, int64_t>> defines;
   Launch launch;
   Expression workspace_bytes;

@@ -1,7 +1,5 @@
 #include "registry/package/measurement.hpp"
 
-#include <algorithm>
-
 #include "runtime/base/json_writer.hpp"
 
 namespace quern {
@@ -10,21 +8,10 @@ namespace {
 constexpr int64_t kLargest = INT64_C(1) << 40;
 constexpr size_t kMostSteps = 64;
 
-int64_t read_value(const Json &value, const Field &field, const std::string &path) {
-  if (field.kind == FieldKind::kSize) return as_integer(value, path, 1, kLargest);
-  const std::string &name = as_string(value, path);
-  for (const FieldValue &known : field.values) {
-    if (known.name == name) return known.value;
-  }
-  fail(QUERN_BAD_MANIFEST, path, ": \"", name, "\" is no value of ", field.name);
-}
-
 }  // namespace
 
 bool Measurement::fits(const Problem &problem, const std::string &model) const {
-  return device == model && std::all_of(where.begin(), where.end(), [&](const auto &condition) {
-           return problem.values[condition.first] == condition.second;
-         });
+  return device == model && quern::fits(where, problem.values);
 }
 
 Measurement read_measurement(const Json &value, const std::string &path, const Operation &operation,
@@ -32,16 +19,7 @@ Measurement read_measurement(const Json &value, const std::string &path, const O
   Measurement measurement;
   JsonObject object(value, path);
   measurement.device = object.need_string("device");
-  const std::string where = object.path("where");
-  const JsonObject checked(object.need("where"), where);
-  for (const auto &[name, item] : checked.members()) {
-    const int field = operation.find(name);
-    if (field < 0 || static_cast<size_t>(field) == operation.run_size) {
-      fail(QUERN_BAD_MANIFEST, where, ".", name, " is no field of ", operation.name, " that a plan fixes");
-    }
-    const auto index = static_cast<size_t>(field);
-    measurement.where.emplace_back(index, read_value(item, operation.fields[index], where + "." + name));
-  }
+  measurement.where = read_field_values(object.need("where"), object.path("where"), operation);
   for (const Json &step : object.need_array("steps", 1, kMostSteps)) {
     const std::string at = text(object.path("steps"), "[", measurement.steps.size(), "]");
     const auto *pair = std::get_if<Json::Array>(&step.value());

@@ -4,10 +4,9 @@
 
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "registry/package/operation.hpp"
+#include "registry/package/field_values.hpp"
 #include "runtime/base/json.hpp"
 
 namespace quern {
@@ -18,9 +17,9 @@ struct MeasuredStep {
 };
 
 struct Measurement {
-  std::string device;                             // its model, "NVIDIA H200"
-  std::vector<std::pair<size_t, int64_t>> where;  // fields of the problem and their values; others do not matter
-  std::vector<MeasuredStep> steps;                // by size
+  std::string device;  // its model, "NVIDIA H200"
+  FieldValues where;
+  std::vector<MeasuredStep> steps;  // by size
 
   bool fits(const Problem &problem, const std::string &model) const;
 };

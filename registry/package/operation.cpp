@@ -29,7 +29,6 @@ constexpr FieldValue kActivations[] = {{"none", kActivationNone},
                                        {"gelu", kActivationGelu},
                                        {"gelu_tanh", kActivationGeluTanh}};
 constexpr FieldValue kDirections[] = {{"pack", kRepackPack}, {"unpack", kRepackUnpack}};
-constexpr FieldValue kNoYes[] = {{"no", 0}, {"yes", 1}};
 
 constexpr Field kGemmFields[] = {
     {"m", FieldKind::kSize, {}},

@@ -21,6 +21,8 @@ struct FieldValue {
   int64_t value;
 };
 
+inline constexpr FieldValue kNoYes[] = {{"no", 0}, {"yes", 1}};
+
 struct Field {
   std::string_view name;
   FieldKind kind;

@@ -27,7 +27,7 @@ std::string request_of(const UnitFields &unit) {
 CompileUnit::CompileUnit(UnitFields fields) : fields_(std::move(fields)), request_(request_of(fields_)) {}
 
 CompileUnit make_compile_unit(const Package &package, const Variant &variant, const Target &target,
-                              const std::array<int64_t, kMaxFields> &values) {
+                              const Specialization &values) {
   UnitFields unit;
   unit.source = package.source(variant);
   unit.target = target;
@@ -42,30 +42,15 @@ CompileUnit make_compile_unit(const Package &package, const Variant &variant, co
   unit.options = {"--gpu-architecture=" + target.name(), "--std=c++17", "--no-source-include"};
   // ptxas reports registers and spills into the log; PTX is left to the driver's own.
   if (!target.ptx) unit.options.push_back("--ptxas-options=-v");
-  for (const size_t index : variant.specialize) {
-    const Field &field = package.manifest.operation->fields[index];
+  for (size_t i = 0; i < variant.specialize.size(); ++i) {
+    const Field field = variant.specialize.field(i, *package.manifest.operation);
     std::string name(field.name);
-    unit.types += text(unit.types.empty() ? "" : ",", name, "=", value_name(field, values[index]));
+    unit.types += text(unit.types.empty() ? "" : ",", name, "=", value_name(field, values[i]));
     std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::toupper(c); });
-    unit.options.push_back(text("-DQUERN_", name, "=", values[index]));
+    unit.options.push_back(text("-DQUERN_", name, "=", values[i]));
   }
   for (const auto &[name, value] : variant.defines) unit.options.push_back(text("-D", name, "=", value));
   return CompileUnit(std::move(unit));
-}
-
-std::vector<std::array<int64_t, kMaxFields>> specializations(const Variant &variant) {
-  std::vector<std::array<int64_t, kMaxFields>> all(1);
-  for (const size_t index : variant.specialize) {
-    std::vector<std::array<int64_t, kMaxFields>> wider;
-    for (const auto &values : all) {
-      for (const int64_t value : variant.accepts[index].one_of) {
-        wider.push_back(values);
-        wider.back()[index] = value;
-      }
-    }
-    all = std::move(wider);
-  }
-  return all;
 }
 
 }  // namespace quern

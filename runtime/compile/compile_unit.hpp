@@ -36,11 +36,7 @@ class CompileUnit {
   std::string request_;
 };
 
-// `values` are the problem's, of which the variant's specialised options are used.
 CompileUnit make_compile_unit(const Package &package, const Variant &variant, const Target &target,
-                              const std::array<int64_t, kMaxFields> &values);
-
-// Every choice of the variant's specialised options.
-std::vector<std::array<int64_t, kMaxFields>> specializations(const Variant &variant);
+                              const Specialization &values);
 
 }  // namespace quern

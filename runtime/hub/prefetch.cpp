@@ -75,7 +75,7 @@ std::vector<CompileUnit> units_of(const std::vector<std::shared_ptr<const Packag
     for (const Variant &variant : package->manifest.variants) {
       for (const Target &target : targets) {
         if (refuse_capability(variant, target.capability)) continue;
-        for (const auto &values : specializations(variant)) {
+        for (const Specialization &values : variant.specialize.all(variant.accepts)) {
           units.push_back(make_compile_unit(*package, variant, target, values));
         }
       }

@@ -39,33 +39,31 @@ Found find_variant(const Catalog &catalog, const std::string &name) {
 }
 
 // Every option that the variant is specialised for needs a value that it accepts.
-std::array<int64_t, kMaxFields> read_options(const std::string &options, const Operation &operation,
-                                             const Variant &variant) {
-  std::array<int64_t, kMaxFields> values{};
-  std::vector<bool> given(operation.fields.size());
+Specialization read_options(const std::string &options, const Operation &operation, const Variant &variant) {
+  const Specialized &specialized = variant.specialize;
+  constexpr int64_t kNotGiven = -1;
+  Specialization values(specialized.size(), kNotGiven);
   std::vector<std::string> items = split(options, ',');
   if (items.back().empty()) items.pop_back();  // of no options, or behind the last comma
   for (const std::string &item : items) {
     const size_t equals = std::min(item.find('='), item.size());
-    const int index = operation.find(item.substr(0, equals));
-    const bool wanted = index >= 0 && std::find(variant.specialize.begin(), variant.specialize.end(),
-                                                static_cast<size_t>(index)) != variant.specialize.end();
-    if (!wanted) fail(QUERN_INVALID_ARGUMENT, "options: \"", item, "\" is no option that the kernel is compiled for");
-    const auto field = static_cast<size_t>(index);
-    const auto &names = operation.fields[field].values;
+    size_t place = 0;
+    while (place < values.size() && specialized.field(place, operation).name != item.substr(0, equals)) ++place;
+    if (place == values.size()) {
+      fail(QUERN_INVALID_ARGUMENT, "options: \"", item, "\" is no option that the kernel is compiled for");
+    }
+    const auto names = specialized.field(place, operation).values;
     const auto value = std::find_if(names.begin(), names.end(), [&](const FieldValue &known) {
       return equals < item.size() && known.name == item.substr(equals + 1);
     });
-    const std::vector<int64_t> &accepted = variant.accepts[field].one_of;
-    if (value == names.end() || std::find(accepted.begin(), accepted.end(), value->value) == accepted.end()) {
+    if (value == names.end() || !specialized.accepts(place, value->value, variant.accepts)) {
       fail(QUERN_INVALID_ARGUMENT, "options: \"", item, "\" is no value that the kernel accepts");
     }
-    values[field] = value->value;
-    given[field] = true;
+    values[place] = value->value;
   }
-  for (const size_t field : variant.specialize) {
-    if (!given[field]) {
-      fail(QUERN_INVALID_ARGUMENT, "options lacks ", operation.fields[field].name,
+  for (size_t place = 0; place < values.size(); ++place) {
+    if (values[place] == kNotGiven) {
+      fail(QUERN_INVALID_ARGUMENT, "options lacks ", specialized.field(place, operation).name,
            ", for which the kernel is compiled; name its value");
     }
   }

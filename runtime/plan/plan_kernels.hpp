@@ -31,7 +31,8 @@ class PlanKernels {
     std::optional<LoadedUnit> loaded;
   };
   CompileUnit unit_of(const Candidate &candidate, const Target &target) const {
-    return make_compile_unit(*candidate.package, *candidate.variant, target, values_);
+    const Variant &variant = *candidate.variant;
+    return make_compile_unit(*candidate.package, variant, target, variant.specialize.of(values_));
   }
   void look_up(Kernel &kernel);
   void compile_together(const std::vector<CompileUnit> &missing);

@@ -76,7 +76,8 @@ class MakeCompileUnitTest : public testing::Test {
   }
   CompileUnit make(const std::string &target, const Values &values = {}) const {
     const auto package = load(directory_ / "package");
-    return make_compile_unit(*package, package->manifest.variants[0], parse_target(target), values);
+    const Variant &variant = package->manifest.variants[0];
+    return make_compile_unit(*package, variant, parse_target(target), variant.specialize.of(values));
   }
   TemporaryDirectory directory_;
   nlohmann::json variant_ = gemm_variant("one");
@@ -149,20 +150,21 @@ TEST_F(MakeCompileUnitTest, TheDirectoryDoesNotCount) {
   EXPECT_EQ(request(*here), request(*there));
 }
 
-TEST_F(MakeCompileUnitTest, SpecializationsAreTheProductOfWhatIsAccepted) {
-  const auto all = [&] {
-    const auto package = load(directory_ / "package");
-    return specializations(package->manifest.variants[0]);
-  };
-  EXPECT_EQ(all(), std::vector<Values>(1));  // nothing specialised: one unit
-  variant_["specialize"] = {"x_dtype", "bias_dtype"};
-  std::set<std::pair<int64_t, int64_t>> pairs;
-  for (const Values &values : all()) pairs.emplace(values[field("x_dtype")], values[field("bias_dtype")]);
-  EXPECT_EQ(all().size(), 8u);
-  EXPECT_EQ(pairs.size(), 8u);
-  EXPECT_EQ(pairs.count({3, 1}), 1u);
-  variant_["accepts"]["x_dtype"] = {"f16"};
-  EXPECT_EQ(all().size(), 4u);
+TEST_F(MakeCompileUnitTest, AKindOfProblemsIsAMacroAndAType) {
+  variant_["specialize"] = {
+      {{"name", "plain_y"}, {"where", {{{"y_dtype", "f16"}, {"residual", "no"}}, {{"y_dtype", "bf16"}}}}}, "x_dtype"};
+  Values values{};
+  values[field("x_dtype")] = 3;
+  values[field("y_dtype")] = 2;
+  const CompileUnit plain = make("sm_90a", values);
+  EXPECT_EQ(plain->options[4], "-DQUERN_X_DTYPE=3");
+  EXPECT_EQ(plain->options[5], "-DQUERN_PLAIN_Y=1");
+  EXPECT_EQ(plain->types, "x_dtype=bf16,plain_y=yes");
+  values[field("y_dtype")] = 1;
+  const CompileUnit any = make("sm_90a", values);
+  EXPECT_EQ(any->options[5], "-DQUERN_PLAIN_Y=0");
+  EXPECT_EQ(any->types, "x_dtype=bf16,plain_y=no");
+  EXPECT_NE(any.request(), plain.request());
 }
 
 }  // namespace

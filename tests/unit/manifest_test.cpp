@@ -41,6 +41,11 @@ std::string refusal(const std::string &document) {
   return "";
 }
 
+// "specialize" with one kind of problems.
+Json kind(const char *name, const Json &where) {
+  return Json::array({Json{{"name", name}, {"where", Json::array({where})}}});
+}
+
 struct Break {
   std::function<void(Json &manifest, Json &variant)> edit;
   const char *message;
@@ -154,6 +159,18 @@ const Break kBreaks[] = {
     {EDIT { v["specialize"] = {"n"}; }, "variants[0].specialize: \"n\" is no option of gemm"},
     {EDIT { v["specialize"] = {"dst_dtype"}; }, "variants[0].specialize: \"dst_dtype\" is no option of gemm"},
     {EDIT { v["specialize"] = {"x_dtype", "x_dtype"}; }, "variants[0].specialize: \"x_dtype\" appears twice"},
+    {EDIT { v["specialize"] = Json::array({7}); }, "variants[0].specialize is not a string"},
+    {EDIT { v["specialize"] = kind("Plain", {{"y_dtype", "f16"}}); }, "specialize[0].name is \"Plain\"; write small"},
+    {EDIT { v["specialize"] = kind("", {{"y_dtype", "f16"}}); }, "specialize[0].name is \"\"; write small letters"},
+    {EDIT { v["specialize"] = kind("residual", {{"y_dtype", "f16"}}); }, "small letters, digits and _, and no field"},
+    {EDIT { v["specialize"] = kind("p", Json::object()); }, "specialize[0].where[0] has no option"},
+    {EDIT { v["specialize"] = kind("p", {{"n", 64}}); }, "specialize[0].where[0].n is no option"},
+    {EDIT { v["specialize"] = kind("p", {{"m", 1}}); }, "specialize[0].where[0].m is no field of gemm that a plan"},
+    {EDIT { v["specialize"] = kind("p", {{"y_dtype", "f8"}}); }, "where[0].y_dtype: \"f8\" is no value of y_dtype"},
+    {EDIT { v["specialize"] = kind("p", {{"residual", "yes"}}); }, "where[0].residual is yes, which accepts refuses"},
+    {EDIT { v["specialize"] = Json::array({Json{{"name", "p"}}}); }, "variants[0].specialize[0].where is missing"},
+    {EDIT { v["specialize"] = kind("p", {{"y_dtype", "f16"}}), v["specialize"].push_back(v["specialize"][0]); },
+     "variants[0].specialize: \"p\" appears twice"},
     {EDIT { v["defines"] = {1}; }, "variants[0].defines is not an object"},
     {EDIT { v["defines"]["A B"] = 1; }, "variants[0].defines.A B: write an identifier"},
     {EDIT { v["defines"]["QUERN_X_DTYPE"] = 1; }, "variants[0].defines.QUERN_X_DTYPE: write an identifier"},
@@ -213,7 +230,8 @@ TEST(ParseManifest, ReadsEveryField) {
   EXPECT_EQ(variant.entry, "test_gemm");
   EXPECT_EQ(variant.archs_text(), "7.5 and up");
   const auto field = [](const char *name) { return static_cast<size_t>(gemm_operation().find(name)); };
-  EXPECT_EQ(variant.specialize, std::vector<size_t>{field("x_dtype")});
+  EXPECT_EQ(variant.specialize.options, std::vector<size_t>{field("x_dtype")});
+  EXPECT_TRUE(variant.specialize.kinds.empty());
   ASSERT_EQ(variant.accepts.size(), gemm_operation().fields.size());
   EXPECT_EQ(variant.accepts[field("m")].most, 64);
   EXPECT_EQ(variant.accepts[field("k")].multiple_of, 64);
