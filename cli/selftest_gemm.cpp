@@ -296,8 +296,10 @@ std::vector<GemmCase> make_cases(const TestBench &bench, const Subject &subject)
     std::vector<int64_t> every(257);
     std::iota(every.begin(), every.end(), 1);
     for (const quern_dtype each : x_dtypes) {
-      cases.push_back({GemmData::kIntegers, small.n, small.k, subject.clip(every), each, QUERN_DTYPE_F32, kNoBias,
-                       QUERN_SCALE_ZERO_EXACT, false});
+      for (const quern_dtype y : {QUERN_DTYPE_F32, each == QUERN_DTYPE_E4M3 ? kBf16 : each}) {
+        cases.push_back({GemmData::kIntegers, small.n, small.k, subject.clip(every), each, y, kNoBias,
+                         QUERN_SCALE_ZERO_EXACT, false});
+      }
     }
   }
   for (const auto &[n, k] : {std::pair<int64_t, int64_t>{1, 32}, {63, 96}, {130, 160}}) {

@@ -1,5 +1,6 @@
 // The end of prefill_sm90a.cu and fp8_sm90a.cu: sums to Y, through shared memory as [token][row], since a lane holds
-// single rows and Y has neighbouring rows of a token next to each other.
+// single rows and Y has neighbouring rows of a token next to each other. Plain Y, which is 16-bit, of x's type if that
+// is not E4M3, and nothing but alpha * sum + bias, goes there rounded and as a whole tile; any other in f32, in parts.
 #pragma once
 
 #include <quern/activation.h>
@@ -47,9 +48,10 @@ __device__ __forceinline__ bool fours_aligned(const void *tensor, int64_t stride
   return stride % 4 == 0 && reinterpret_cast<uint64_t>(tensor) % (dtype == kF32 ? 16 : 8) == 0;
 }
 
-// Whether y is 16-bit of x's type or of E4M3 x, aligned to 16 bytes, with neither activation nor residual.
-__device__ __forceinline__ bool is_plain(const GemmParams &p) {
-  return (kFp8 ? p.y_dtype != kF32 : p.y_dtype == kX) && p.activation == kActivationNone && p.residual == nullptr &&
+// Whether Y is plain, and rows are whole 16 bytes that lie as such: what the copy engine can store.
+__device__ __forceinline__ bool stores_in_bulk(const GemmParams &p) {
+  return (kOnlyPlain ||
+          ((kFp8 ? p.y_dtype != kF32 : p.y_dtype == kX) && p.activation == kActivationNone && p.residual == nullptr)) &&
          p.n % 8 == 0 && p.y_stride % 8 == 0 && reinterpret_cast<uint64_t>(p.y) % 16 == 0;
 }
 
@@ -217,19 +219,30 @@ __device__ __forceinline__ void store_plain(const GemmParams &p, uint32_t stagin
   bulk_stores_read();
 }
 
-// The CTA's last tile, which nothing follows: all consumers copy it.
+// All consumers copy a tile: eight rows of a token at a time, or one by one.
 __device__ __forceinline__ void copy_plain(const GemmParams &p, const uint8_t *staging, const TilePlace &place,
-                                           int thread) {
-  constexpr int kEights = TILE_ROWS / 8;
+                                           bool in_bulk, int thread) {
+  constexpr int kEights = TILE_ROWS / 8, kStep = kConsumers / kEights;
   static_assert(kConsumers % kEights == 0, "a thread keeps its rows");
   const int row = place.row + thread % kEights * 8;
-  if (row >= p.n) return;  // a multiple of 8, as n is
+  if (row >= p.n) return;
   const int tokens = min(place.tokens, p.m - place.token);
   uint16_t *const y = static_cast<uint16_t *>(p.y) + place.token * p.y_stride + row;
   staging += thread % kEights * 16;
+  if (in_bulk) {
 #pragma unroll 4
-  for (int token = thread / kEights; token < tokens; token += kConsumers / kEights) {
-    *reinterpret_cast<uint4 *>(y + token * p.y_stride) = *reinterpret_cast<const uint4 *>(staging + token * kYPitch);
+    for (int token = thread / kEights; token < tokens; token += kStep) {
+      *reinterpret_cast<uint4 *>(y + token * p.y_stride) = *reinterpret_cast<const uint4 *>(staging + token * kYPitch);
+    }
+  } else {
+#pragma unroll 1
+    for (int token = thread / kEights; token < tokens; token += kStep) {
+      const uint16_t *const from = reinterpret_cast<const uint16_t *>(staging + token * kYPitch);
+#pragma unroll
+      for (int i = 0; i < 8; ++i) {
+        if (row + i < p.n) y[token * p.y_stride + i] = from[i];
+      }
+    }
   }
 }
 

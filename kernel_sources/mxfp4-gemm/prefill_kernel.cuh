@@ -156,8 +156,11 @@ constexpr bool kFull = kBlocks * TILE_TOKENS == (kGroups == 2 ? 256 : 192);
 
 // Multiplies tile i and writes it, or the CTA's share of it.
 template <bool kInTail>
-__device__ __forceinline__ void finish_tile(const GemmParams &p, const Work &work, bool plain, Stages stages,
+__device__ __forceinline__ void finish_tile(const GemmParams &p, const Work &work, bool in_bulk, Stages stages,
                                             ConsumerThread &self, int i, int rank) {
+  // What is not stored in bulk is plain only where nothing else is compiled.
+  const bool plain = kOnlyPlain ? true : in_bulk;
+  in_bulk = kOnlyPlain ? in_bulk : true;  // of what is plain
   constexpr int kTokens = kInTail ? kTailTokens : TILE_TOKENS;
   const bool last = kInTail || CLUSTER_K > 1 || i + 1 == work.count;
   const bool split = kInTail && work.tail_is_split();
@@ -202,7 +205,7 @@ __device__ __forceinline__ void finish_tile(const GemmParams &p, const Work &wor
   const TokenScales scales(memory + kTokenScalesAt, self.warp, self.lane);
   if constexpr (kFp8) scales.wait();
   if (plain) {
-    mbarrier_wait(stages.stored(), (i & 1) ^ 1u);  // of the tile before
+    if (in_bulk) mbarrier_wait(stages.stored(), (i & 1) ^ 1u);  // of the tile before
     const uint32_t at = stages.base + staging + 2 * self.warp * kWarpRows;
     constexpr int kAll = kTokens / CLUSTER_K, kFew = kInTail ? kTailShareTokens : kAll;
     if constexpr (kFp8) {
@@ -214,14 +217,15 @@ __device__ __forceinline__ void finish_tile(const GemmParams &p, const Work &wor
     } else {
       stage_plain<kX, kAll, kFew>(terms, p.alpha, sums, split, scales, at, self.lane);
     }
-    if (!last) {
+    if (in_bulk && !last) {
       fence_proxy_shared();
       __syncwarp();
       if (self.lane == 0) mbarrier_arrive(stages.staged());
     } else {
       consumers_sync();
       wait_for_earlier_kernels();
-      copy_plain(p, memory + staging, place, static_cast<int>(threadIdx.x));
+      copy_plain(p, memory + staging, place, in_bulk, static_cast<int>(threadIdx.x));
+      if (!in_bulk && !last) consumers_sync();
     }
   } else {
     wait_for_earlier_kernels();
@@ -234,14 +238,14 @@ __device__ __forceinline__ void consume(const GemmParams &p, const Work &work, S
   const int warp = __shfl_sync(0xffffffffu, thread / 32, 0);  // known to be the same for a warp
   const int lane = thread % 32;
   ConsumerThread self{lane, warp, {stages, static_cast<uint32_t>(warp * kBlocks) * kStripBytes, lane, {}, {}, 0}, {}};
-  const bool plain = is_plain(p);
+  const bool in_bulk = stores_in_bulk(p);
   if (work.count > 0) self.fields.load(p, work.place(0).row + self.row_in_tile());
   if constexpr (CLUSTER_K > 1) {  // has one, and ptxas should know (C7514)
-    finish_tile<false>(p, work, plain, stages, self, 0, rank);
+    finish_tile<false>(p, work, in_bulk, stages, self, 0, rank);
   } else {
-    for (int i = 0; i < work.whole; ++i) finish_tile<false>(p, work, plain, stages, self, i, rank);
+    for (int i = 0; i < work.whole; ++i) finish_tile<false>(p, work, in_bulk, stages, self, i, rank);
     if constexpr (kHasTail) {
-      if (work.count > work.whole) finish_tile<true>(p, work, plain, stages, self, work.whole, rank);
+      if (work.count > work.whole) finish_tile<true>(p, work, in_bulk, stages, self, work.whole, rank);
     }
   }
 }
@@ -249,7 +253,7 @@ __device__ __forceinline__ void consume(const GemmParams &p, const Work &work, S
 __device__ __forceinline__ void multiply_packed(const GemmParams &p, const TensorMap &x_map, const TensorMap &w_map) {
   const Stages stages{shared_address(memory)};
   const int rank = CLUSTER_K > 1 ? static_cast<int>(cluster_rank()) : 0;
-  const Work work(p, rank, is_plain(p));
+  const Work work(p, rank, stores_in_bulk(p));
   if (threadIdx.x == kConsumers) {
     tensor_map_prefetch(x_map);
     tensor_map_prefetch(w_map);
@@ -274,7 +278,7 @@ __device__ __forceinline__ void multiply_packed(const GemmParams &p, const Tenso
     give_registers_back<kProducerRegisters>();
     if (threadIdx.x == kConsumers) Producer(work, stages, x_map, w_map).run();
     const int storer = (static_cast<int>(threadIdx.x) - kConsumers) / 32 - 1;
-    if (CLUSTER_K == 1 && storer >= 0 && threadIdx.x % 32 == 0 && is_plain(p)) {
+    if (CLUSTER_K == 1 && storer >= 0 && threadIdx.x % 32 == 0 && stores_in_bulk(p)) {
       store_tiles(p, work, stages, storer);
     }
     if constexpr (CLUSTER_K > 1) {

@@ -14,7 +14,8 @@ namespace {
 
 constexpr uint32_t kX = QUERN_X_DTYPE;
 constexpr bool kFp8 = kX == kE4m3;
-constexpr int kGroups = WARPGROUPS;                     // consumers, each with a share of the rows
+constexpr bool kOnlyPlain = QUERN_PLAIN_Y;  // Y is (prefill_epilogue.cuh); all other takes longer to compile
+constexpr int kGroups = WARPGROUPS;         // consumers, each with a share of the rows
 constexpr int kBlocks = TILE_ROWS / (64 * WARPGROUPS);  // m64 blocks of a consumer
 constexpr int kWarpRows = 16 * kBlocks;                 // a warp's strips of 16 rows lie next to each other
 constexpr int kConsumers = 128 * WARPGROUPS;
@@ -115,7 +116,7 @@ struct Range {
 // Tiles go through RASTER row tiles, then to the next tokens, and so through all tokens before the next RASTER row
 // tiles: what runs at a time is about square, so that L2 serves both operands. With TAIL_TOKENS, the rows that whole
 // waves of tiles leave over are taken as tiles of so many tokens, if that is at most one for each CTA; with TAIL_SPLIT
-// a pair of CTAs shares the K of each, if there are two for each, and Y is plain.
+// a pair of CTAs shares the K of each, if there are two for each, and Y is stored in bulk.
 struct Work {
   int row_tiles, token_tiles;  // of TILE_TOKENS
   int first, step;
@@ -126,7 +127,7 @@ struct Work {
   int tail_shares = 1;  // of K: how many CTAs share a tile of the tail
   const GemmParams &params;
 
-  __device__ __forceinline__ Work(const GemmParams &p, int rank, bool plain) : params(p) {
+  __device__ __forceinline__ Work(const GemmParams &p, int rank, bool in_bulk) : params(p) {
     row_tiles = (p.n - 1) / TILE_ROWS + 1;
     token_tiles = (p.m - 1) / TILE_TOKENS + 1;
     first = static_cast<int>(blockIdx.x) / CLUSTER_K;
@@ -138,7 +139,7 @@ struct Work {
       if (tiles <= step) {
         tail = tiles;
         row_tiles = in_waves;
-        if (TAIL_SPLIT > 1 && plain && TAIL_SPLIT * tiles <= step && p.k > kXBoxTiles * kPackedTileK) {
+        if (TAIL_SPLIT > 1 && in_bulk && TAIL_SPLIT * tiles <= step && p.k > kXBoxTiles * kPackedTileK) {
           tail_shares = TAIL_SPLIT;
         }
       }

@@ -14,13 +14,14 @@ using KernelCall = std::function<void(const quern::GemmParams &, const quern::Te
 struct EmulatedKernel {
   std::string name;
   uint32_t x_dtype;
+  std::vector<int64_t> kinds;  // of problems it was compiled for: "specialize" in kernel.json
   KernelCall call;
 };
 std::vector<EmulatedKernel> &emulated_kernels();
 
 struct Registration {
-  Registration(const char *name, uint32_t x_dtype, KernelCall call) {
-    emulated_kernels().push_back({name, x_dtype, std::move(call)});
+  Registration(const char *name, uint32_t x_dtype, std::vector<int64_t> kinds, KernelCall call) {
+    emulated_kernels().push_back({name, x_dtype, std::move(kinds), std::move(call)});
   }
 };
 

@@ -60,6 +60,7 @@ struct Finish {
   bool nan;  // one token has one, and one row of W in a scale
 };
 constexpr Finish kPlain = {kBf16, kF32, kActivationNone, false, 0, false};
+constexpr Finish kUnaligned = {kBf16, kF32, kActivationNone, false, 3, false};
 constexpr Finish kGeneral = {kF32, kBf16, kActivationRelu, true, 3, false};
 constexpr Finish kWithNan = {kBf16, kF32, kActivationNone, false, 0, true};
 
@@ -112,7 +113,9 @@ class Gemm {
     for (size_t i = 0; i < problem.operation->fields.size(); ++i) {
       if (variant_.accepts[i].refuse(problem.operation->fields[i], problem.values[i])) return false;
     }
-    return true;
+    const Specialization asked = variant_.specialize.of(problem.values);
+    return std::equal(kernel_.kinds.begin(), kernel_.kinds.end(), asked.end() - std::ssize(kernel_.kinds),
+                      [](int64_t compiled, int64_t wanted) { return compiled == 0 || wanted == 1; });
   }
 
   void run(uint64_t seed) {
@@ -150,8 +153,10 @@ class Gemm {
     return problem;
   }
 
+  // X in E4M3 goes with either.
   uint32_t y_dtype() const {
-    return finish_.y_dtype == kBf16 && kernel_.x_dtype == kF16 ? uint32_t{kF16} : finish_.y_dtype;
+    const bool f16 = kernel_.x_dtype == kF16 || (kernel_.x_dtype == kE4m3 && finish_.y_padding > 0);
+    return finish_.y_dtype == kBf16 && f16 ? uint32_t{kF16} : finish_.y_dtype;
   }
   uint32_t layout() const {
     const auto field = static_cast<size_t>(gemm_operation().find("layout"));
@@ -312,7 +317,7 @@ TEST_P(EmulatedGemm, IsExact) {
   const EmulatedKernel &kernel = emulator::emulated_kernels()[GetParam()];
   int ran = 0, with_nan = 0;
   for (const Shape &shape : kShapes) {
-    for (const Finish &finish : {kPlain, kGeneral, kWithNan}) {
+    for (const Finish &finish : {kPlain, kUnaligned, kGeneral, kWithNan}) {
       if (finish.nan && with_nan > 0) continue;
       Gemm gemm(kernel, shape, finish);
       if (!gemm.accepted()) continue;
@@ -336,7 +341,11 @@ std::vector<size_t> all() {
 constexpr const char *kTypes[] = {"", "f32", "f16", "bf16", "e4m3"};
 INSTANTIATE_TEST_SUITE_P(Kernels, EmulatedGemm, testing::ValuesIn(all()), [](const auto &tested) {
   const EmulatedKernel &kernel = emulator::emulated_kernels()[tested.param];
-  return kernel.name + "_" + kTypes[kernel.x_dtype];
+  std::string name = kernel.name + "_" + kTypes[kernel.x_dtype];
+  for (size_t i = 0; i < kernel.kinds.size(); ++i) {
+    if (kernel.kinds[i] == 1) name += "_" + variant_of(kernel).specialize.kinds[i].name;
+  }
+  return name;
 });
 
 }  // namespace

@@ -171,6 +171,18 @@ TEST_F(LoadedKernel, AVariantOfAnOperationTakesTheOptionsItIsCompiledFor) {
   EXPECT_STREQ(info.origin, "built-in");
 }
 
+TEST_F(LoadedKernel, AKindOfProblemsIsAnOptionToo) {
+  quern_device_close(device_);
+  device_ = nullptr;
+  ASSERT_EQ(quern_device_open(hub_, "sm_90a", &device_), QUERN_OK);
+  const char *const kernel = "quern/mxfp4-gemm:prefill_192x64k2";
+  EXPECT_EQ(load(kernel, 0, "x_dtype=bf16"), QUERN_INVALID_ARGUMENT);
+  EXPECT_NE(error().find("options lacks plain_y"), std::string::npos) << error();
+  EXPECT_EQ(load(kernel, 0, "plain_y=1,x_dtype=bf16"), QUERN_INVALID_ARGUMENT);
+  EXPECT_EQ(load(kernel, 0, "plain_y=yes,x_dtype=f32"), QUERN_INVALID_ARGUMENT);
+  ASSERT_EQ(load(kernel, 0, "plain_y=yes,x_dtype=bf16"), QUERN_OK) << error();
+}
+
 TEST_F(LoadedKernel, TheHandleOutlivesDeviceAndHub) {
   ASSERT_EQ(load("me/own:nothing"), QUERN_OK) << error();
   quern_device_close(device_);

@@ -7,6 +7,7 @@
 
 #include "package_builder.hpp"
 #include "registry/package/manifest.hpp"
+#include "registry/package/package.hpp"
 
 namespace quern {
 namespace {
@@ -93,6 +94,36 @@ TEST_F(SpecializationTest, FieldsAreOptionsAndKinds) {
   EXPECT_FALSE(variant.specialize.accepts(0, 4, variant.accepts));
   EXPECT_TRUE(variant.specialize.accepts(0, 3, variant.accepts));
   EXPECT_TRUE(variant.specialize.accepts(1, 1, variant.accepts));
+}
+
+// What the sources take for plain (prefill_epilogue.cuh), over every problem that they accept.
+TEST(BuiltinKinds, PlainYIsSixteenBitOfXsTypeAndNothingBeside) {
+  int plain = 0, any = 0;
+  const auto check = [&](const Variant &variant, Values &problem) {
+    const int64_t x = problem[field("x_dtype")], y = problem[field("y_dtype")];
+    const bool expected =
+        (x == kE4m3 ? y != kF32 : y == x) && problem[field("activation")] == 0 && problem[field("residual")] == 0;
+    EXPECT_EQ(variant.specialize.of(problem).back(), expected ? 1 : 0) << variant.name;
+    ++(expected ? plain : any);
+  };
+  for (const auto &package : builtin_packages()) {
+    for (const Variant &variant : package->manifest.variants) {
+      if (variant.specialize.kinds.empty()) continue;
+      ASSERT_EQ(variant.specialize.kinds.front().name, "plain_y");
+      Values problem{};
+      const auto each = [&](const auto &self, size_t index) -> void {
+        if (index == variant.accepts.size()) return check(variant, problem);
+        const std::vector<int64_t> &values = variant.accepts[index].one_of;
+        for (const int64_t value : values.empty() ? std::vector<int64_t>{64} : values) {
+          problem[index] = value;
+          self(self, index + 1);
+        }
+      };
+      each(each, 0);
+    }
+  }
+  EXPECT_GT(plain, 100);
+  EXPECT_GT(any, plain);
 }
 
 }  // namespace
