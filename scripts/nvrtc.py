@@ -65,9 +65,10 @@ def fetch(directory):
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory) as work:
         work = pathlib.Path(work)
-        subprocess.run(
-            pip(work) + ["download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", str(work), REQUIREMENT],
-            check=True, stdout=sys.stderr)
+        command = pip(work) + ["download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", str(work), REQUIREMENT]
+        if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+            sys.exit(f"nvrtc.py: pip did not get {REQUIREMENT}; mend what it says above, or point QUERN_NVRTC_PATH at a "
+                     f"libnvrtc of {OLDEST[0]}.{OLDEST[1]} or later")
         with zipfile.ZipFile(glob.glob(str(work / "nvidia_cuda_nvrtc-*.whl"))[0]) as wheel:
             for member in sorted(wheel.namelist()):  # the builtins before the library that needs them
                 name = os.path.basename(member)
