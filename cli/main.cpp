@@ -1,12 +1,14 @@
 // The command line: what may be said, which verb it means, and how every failure ends.
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 #include <string>
 
 #include "cli/failure.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output.hpp"
+#include "cli/printable.hpp"
 #include "cli/publisher_verbs.hpp"
 #include "cli/verb_parsing.hpp"
 #include "cli/verbs.hpp"
@@ -116,7 +118,8 @@ void add_package_verbs(CLI::App &app, CommandLine &line) {
   CLI::App *lock = add_verb(app, line, "lock", "write which bytes of which packages a deployment runs", run_lock, l);
   lock->add_option("ID@V", l.packages, "to add or bring up to date (default: bring all up to date)");
   lock->add_option("-o,--output", l.output, "the file to write (default: --lock, else quern.lock)");
-  lock->add_option("--from", l.from, "begin with what this file locks, as it is: a kernels.lock, or another quern.lock");
+  lock->add_option("--from", l.from,
+                   "begin with what this file locks, as it is: a kernels.lock, or another quern.lock");
   lock->add_flag("--keep", l.keep, "leave what is locked already as it is");
   lock->add_flag("--check", l.check, "write nothing; fail if the file would change");
   lock->add_flag("--allow-unsigned", l.allow_unsigned, "also packages that nobody trusted signed");
@@ -316,6 +319,8 @@ ExitCode run(const CommandLine &line) {
     return kInterrupted;
   } catch (const std::bad_alloc &) {
     return report(kFailed, "out of memory");
+  } catch (const std::filesystem::filesystem_error &error) {
+    return report(kFailed, printable(error.path1().string()) + ": " + error.code().message());
   } catch (const std::exception &error) {
     return report(kFailed, error.what());
   }

@@ -1,7 +1,9 @@
 #include "registry/package/catalog.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
+#include <system_error>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,7 +28,11 @@ void check_writers(const fs::path &path, const struct stat &status) {
 
 void check_directory(const fs::path &path) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) fail(QUERN_NOT_FOUND, path.string(), " does not exist; name a directory");
+  if (::stat(path.c_str(), &status) != 0) {
+    const int error = errno;
+    if (error == ENOENT) fail(QUERN_NOT_FOUND, path.string(), " does not exist; name a directory");
+    fail(QUERN_NOT_FOUND, path.string(), ": ", std::generic_category().message(error), "; name a directory to read");
+  }
   if (!S_ISDIR(status.st_mode)) fail(QUERN_NOT_FOUND, path.string(), " is not a directory; name one");
   check_writers(path, status);
 }

@@ -70,9 +70,11 @@ void Nvrtc::open() {
   std::string attempts;
   for (const std::string &file : tried) {
     const bool is_path = file.find('/') != std::string::npos;
-    std::string reason = "no such file";
+    std::error_code denied;  // a path that cannot be looked at; others may serve
+    const bool exists = !is_path || std::filesystem::exists(file, denied);
+    std::string reason = denied ? denied.message() : "no such file";
     SharedLibrary library;
-    if (!is_path || std::filesystem::exists(file)) library = SharedLibrary::open(file, reason);
+    if (exists) library = SharedLibrary::open(file, reason);
     if (library) {
       reason.clear();
 #define QUERN_FIND(name, symbol, result, parameters)                        \
