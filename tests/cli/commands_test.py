@@ -204,7 +204,7 @@ class CommandsTest(CliTest):
                            "LD_DEBUG_OUTPUT": self.path("loader")}
         self.succeed("prefetch", "--arch", "sm_80", "--package", "quern/mxfp4-dequantize")
         said = "".join(path.read_text() for path in pathlib.Path(self.directory).glob("loader.*"))
-        searched = re.findall(r"find library=(lib\w+)", said)
+        searched = re.findall(r"(?:find library=|calling init: \S*/)(lib\w+)", said)
         self.assertIn("libnvrtc", searched)
         self.assertNotIn("libcuda", searched)
 

@@ -77,11 +77,12 @@ CacheSettings settings_of(const fs::path &directory) {
   return settings;
 }
 
-ExitStatus get_keys(const CacheSettings &settings, const std::vector<int> &keys, Progress *progress) {
+ExitStatus get_keys(const CacheSettings &settings, const std::vector<int> &keys, Progress *progress,
+                    const std::string &library) {
   const auto began = Clock::now();
   try {
     Cache cache(settings);
-    Nvrtc nvrtc(FAKE_NVRTC, Environment());
+    Nvrtc nvrtc(library, Environment());
     KernelStore store(cache, nvrtc, true, kSilent);
     for (const int key : keys) {
       const KernelStore::Code code = store.get(unit_of(key));

@@ -32,7 +32,8 @@ struct Progress {  // in memory that parent and child share
 };
 
 // Gets each unit and compares its bytes. What the process is to end with.
-ExitStatus get_keys(const CacheSettings &settings, const std::vector<int> &keys, Progress *progress = nullptr);
+ExitStatus get_keys(const CacheSettings &settings, const std::vector<int> &keys, Progress *progress = nullptr,
+                    const std::string &nvrtc = FAKE_NVRTC);
 
 // A child that runs `body` under the faults given (failpoint.hpp) and ends with what it returns.
 pid_t start(const std::string &faults, const std::function<int()> &body);
