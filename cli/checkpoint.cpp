@@ -11,7 +11,7 @@ namespace quern::cli {
 
 namespace fs = std::filesystem;
 
-Checkpoint::Checkpoint(const std::string &path) {
+Checkpoint::Checkpoint(const std::string &path) : path_(path) {
   std::error_code error;
   is_directory_ = fs::is_directory(path, error);
   if (is_directory_) {
@@ -62,6 +62,15 @@ void Checkpoint::check_names() const {
       }
     }
   }
+}
+
+void Checkpoint::refuse_as_output(const std::string &output) const {
+  const auto refuse = [&](const fs::path &file) {
+    std::error_code absent;
+    if (fs::equivalent(file, output, absent)) fail(kUsage, printable(output), " is what is read; name another file");
+  };
+  for (const safetensors::MappedFile &file : files_) refuse(file.path());
+  if (is_directory_) refuse(fs::path(path_) / kIndexName);
 }
 
 Located Checkpoint::find(std::string_view name) const {

@@ -30,11 +30,14 @@ class Checkpoint {
   bool is_directory() const { return is_directory_; }
   const std::deque<safetensors::MappedFile> &files() const { return files_; }
   Located find(std::string_view name) const;
+  // Fails where `output` is one of its files, under whatever name: writing it would lose what is read.
+  void refuse_as_output(const std::string &output) const;
 
  private:
   void open_directory(const std::string &path);
   void check_names() const;
 
+  std::string path_;
   bool is_directory_ = false;
   std::deque<safetensors::MappedFile> files_;
 };

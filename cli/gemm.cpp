@@ -159,6 +159,8 @@ ExitCode run_gemm(const GlobalOptions &global, const GemmOptions &options) {
   if (output.empty() || output_tensor.empty()) fail(kUsage, "-o '", options.output, "' is not FILE or FILE:TENSOR");
 
   const Checkpoint weights_file(weights_reference.file), x_file(x_reference.file);
+  weights_file.refuse_as_output(output);
+  x_file.refuse_as_output(output);
   std::unique_ptr<Checkpoint> bias_file;
   Problem problem{QUERN_GEMM_DESC_INIT,
                   find_weights(weights_file, weights_reference, expert),
@@ -178,6 +180,7 @@ ExitCode run_gemm(const GlobalOptions &global, const GemmOptions &options) {
   if (!options.bias.empty()) {
     const Reference reference = parse_reference(options.bias, "--bias");
     bias_file = std::make_unique<Checkpoint>(reference.file);
+    bias_file->refuse_as_output(output);
     problem.bias = find_tensor(*bias_file, reference);
     const Tensor &bias = *problem.bias.tensor;
     desc.bias_dtype = tensor_dtype(bias, /*allow_f32=*/true);
@@ -189,10 +192,9 @@ ExitCode run_gemm(const GlobalOptions &global, const GemmOptions &options) {
   const host::Hub hub = open_hub(global);
   const host::Device device = open_device(hub, options.device);
   desc.accumulation = accumulation(options.w4a8);
-  const std::vector<std::byte> y = multiply(device, problem, !options.w4a8.empty());
   const Dtype y_dtype = desc.y_dtype == QUERN_DTYPE_F16 ? Dtype::kF16 : Dtype::kBf16;
   safetensors::Writer writer(output, {{output_tensor, y_dtype, {desc.m_max, desc.n}}}, {});
-  writer.append(y);
+  writer.append(multiply(device, problem, !options.w4a8.empty()));
   writer.finish();
 
   if (global.json) {

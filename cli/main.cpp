@@ -337,8 +337,10 @@ ExitCode parse_and_run(int argc, const char *const *argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp &) {
-    std::fputs(app.help().c_str(), stdout);
-    return kDone;
+    line.action = [&app] {
+      print(app.help());
+      return kDone;
+    };
   } catch (const CLI::ParseError &error) {
     return report(kUsage, text(error.what(), "; 'quern --help' tells what can be said"));
   }

@@ -62,6 +62,10 @@ std::string header_bytes(const std::vector<PlannedTensor> &tensors,
 Writer::Writer(const std::string &path, const std::vector<PlannedTensor> &tensors,
                const std::map<std::string, std::string> &metadata)
     : path_(path) {
+  struct stat there {};
+  if (stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {  // a device, say, would be gone
+    throw std::runtime_error(printable(path) + " is no regular file; name one to write");
+  }
   const std::string header = header_bytes(tensors, metadata);
   for (const PlannedTensor &tensor : tensors) missing_ += planned_bytes(tensor);
   temporary_ = path + ".tmp.XXXXXX";

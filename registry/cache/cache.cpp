@@ -12,6 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char *kOwnDirectory = "set QUERN_CACHE_DIR to a directory of yours";
 constexpr std::chrono::minutes kBetweenFlushes{5};
 
 }  // namespace
@@ -31,31 +32,41 @@ Cache::Cache(CacheSettings settings)
              {settings_.seal_keys, settings_.clock}),
       next_flush_(std::chrono::steady_clock::now() + kBetweenFlushes) {
   const fs::path &directory = settings_.directory;
+  fix_ = kOwnDirectory;
   if (mode_ == CacheMode::kOff) {
     reason_ = "as asked";
+    fix_ = "open it in mode rw";
   } else if (directory.empty()) {
     mode_ = CacheMode::kOff;
     reason_ = "no directory; set QUERN_CACHE_DIR or HOME";
   } else {
-    if (mode_ == CacheMode::kReadOnly) reason_ = "as asked";
+    if (mode_ == CacheMode::kReadOnly) {
+      reason_ = "as asked";
+      fix_ = "open it in mode rw";
+    }
     if (sealed()) {
       mode_ = CacheMode::kReadOnly;
       reason_ = "sealed";
+      fix_ = "prefetch into another and seal that";
     }
+    std::string not_made;
     try {
       if (mode_ == CacheMode::kReadWrite) {
         try {
           make_layout(directory, settings_.durable);
         } catch (const Error &error) {
           mode_ = CacheMode::kReadOnly;
-          reason_ = error.what();
+          not_made = reason_ = error.what();
         }
       }
       main_layer_ = open_layer(directory, settings_.durable, {settings_.seal_keys, settings_.clock});
       main_ = &main_layer_->directory;
     } catch (const std::exception &error) {
       mode_ = CacheMode::kOff;
-      reason_ = error.what();
+      std::error_code ignored;
+      const bool exists = std::filesystem::exists(directory, ignored);
+      reason_ = exists || not_made.empty() ? error.what() : not_made;
+      fix_ = kOwnDirectory;
     }
   }
   if (mode_ == CacheMode::kOff && !lower_.layers().empty()) mode_ = CacheMode::kReadOnly;
@@ -84,6 +95,20 @@ std::string Cache::state() const {
       break;
   }
   return "off: " + reason_;
+}
+
+std::string Cache::trouble() const {
+  const std::string place = settings_.directory.empty() ? "" : settings_.directory.string() + " ";
+  const bool has_fix = reason_.find(';') != std::string::npos;
+  return text("the cache ", place, "is ", state(), has_fix ? "" : "; " + fix_);
+}
+
+void Cache::need() const {
+  if (mode_ == CacheMode::kOff) fail(QUERN_NOT_FOUND, trouble());
+}
+
+void Cache::need_writable(std::string_view purpose) const {
+  if (mode_ != CacheMode::kReadWrite) fail(QUERN_IO_ERROR, "cannot ", purpose, ": ", trouble());
 }
 
 std::vector<const CacheLayer *> Cache::layers() const {
@@ -229,7 +254,7 @@ Counters Cache::counters() {
 }
 
 void Cache::zero_counters() {
-  if (mode_ != CacheMode::kReadWrite) fail(QUERN_IO_ERROR, "cannot zero the counters: the cache is ", state());
+  need_writable("zero the counters");
   flush_uses();
   index_->zero_counters(std::time(nullptr));
 }

@@ -14,6 +14,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "registry/cache/cache_entry.hpp"
@@ -93,6 +94,11 @@ class Cache {
   CacheMode mode() const { return mode_; }
   const std::filesystem::path &directory() const { return settings_.directory; }
   std::string state() const;  // "read-write", "read-only: ...", "off: ..."
+  // The state as the end of a message: "the cache /c is off: it belongs to another user; set QUERN_CACHE_DIR ...".
+  std::string trouble() const;
+  // Throw where there is none, QUERN_NOT_FOUND, or none that can be written, QUERN_IO_ERROR; `purpose` is "prune".
+  void need() const;
+  void need_writable(std::string_view purpose) const;
   const std::vector<std::string> &refused_layers() const { return lower_.refused(); }
 
   // The directories to search, in order; the one to write, or null.
@@ -159,7 +165,7 @@ class Cache {
 
   CacheSettings settings_;
   CacheMode mode_;
-  std::string reason_;
+  std::string reason_, fix_;
   std::optional<CacheLayer> main_layer_;  // unless it cannot even be read
   const Directory *main_ = nullptr;       // of main_layer_
   CacheLayers lower_;

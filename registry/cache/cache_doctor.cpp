@@ -119,8 +119,8 @@ void check_seal(const Directory &directory, const Seal &seal, Examination &exami
 }  // namespace
 
 CacheCheck Cache::check(bool thorough, bool repair, const std::function<bool(const CacheProblem &)> &found) {
-  if (!main_) fail(QUERN_NOT_FOUND, "there is no cache: ", state());
-  if (repair && mode_ != CacheMode::kReadWrite) fail(QUERN_IO_ERROR, "cannot repair: the cache is ", state());
+  if (!main_) fail(QUERN_NOT_FOUND, trouble());
+  if (repair) need_writable("repair");
   flush_uses();
   Examination examination(repair, found);
   if (main_layer_->seal) {

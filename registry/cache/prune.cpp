@@ -81,8 +81,8 @@ std::vector<CacheRow> Cache::scan(const std::set<std::string> &digests) {
 
 PruneResult Cache::prune(const PruneRules &rules, const std::set<std::string> &digests,
                          const std::function<bool(const CacheRow &)> &removed) {
-  if (!main_) fail(QUERN_NOT_FOUND, "there is no cache: ", state());
-  if (mode_ != CacheMode::kReadWrite && !rules.dry_run) fail(QUERN_IO_ERROR, "cannot prune: the cache is ", state());
+  if (!main_) fail(QUERN_NOT_FOUND, trouble());
+  if (!rules.dry_run) need_writable("prune");
   const CacheRoots roots = read_roots(*main_);
   if (!roots.known())
     fail(QUERN_CORRUPT, "nothing is pruned, for what is to be kept cannot be told: ", roots.damaged[0]);
@@ -122,8 +122,8 @@ PruneResult Cache::prune(const PruneRules &rules, const std::set<std::string> &d
 }
 
 PruneResult Cache::remove(const std::string &request, const std::string &nvrtc, bool rooted_too) {
-  if (!main_) fail(QUERN_NOT_FOUND, "there is no cache: ", state());
-  if (mode_ != CacheMode::kReadWrite) fail(QUERN_IO_ERROR, "cannot remove from the cache: it is ", state());
+  if (!main_) fail(QUERN_NOT_FOUND, trouble());
+  need_writable("remove entries");
   const CacheRoots roots = read_roots(*main_);
   PruneResult result;
   std::vector<std::string> gone;

@@ -53,7 +53,7 @@ quern_status quern_cache_scan(quern_hub *hub, quern_cache_visitor visit, void *u
   return guard([&] {
     Hub &opened = *need(hub, "hub").hub;
     need(visit, "visit");
-    if (opened.cache().mode() == CacheMode::kOff) fail(QUERN_NOT_FOUND, "there is no cache: ", opened.cache().state());
+    opened.cache().need();
     for (const CacheRow &row : opened.cache().scan(opened.packages().digests())) visit_or_stop(visit, user, to_c(row));
   });
 }

@@ -33,7 +33,7 @@ quern_status quern_cache_check(quern_hub *hub, const quern_cache_check_options *
 quern_status quern_cache_get_stats(quern_hub *hub, quern_cache_stats *stats) {
   return guard([&] {
     Cache &cache = need(hub, "hub").hub->cache();
-    if (cache.mode() == CacheMode::kOff) fail(QUERN_NOT_FOUND, "there is no cache: ", cache.state());
+    cache.need();
     Counters counters = cache.counters();
     quern_cache_stats out = QUERN_CACHE_STATS_INIT;
     out.hits = counters["hits"];
@@ -58,7 +58,7 @@ quern_status quern_cache_packages(quern_hub *hub, quern_cache_package_visitor vi
     Hub &opened = *need(hub, "hub").hub;
     Cache &cache = opened.cache();
     need(visit, "visit");
-    if (cache.mode() == CacheMode::kOff) fail(QUERN_NOT_FOUND, "there is no cache: ", cache.state());
+    cache.need();
     for (const CachedPackage &package : BlobStore(cache).packages()) {
       quern_cache_package out{};
       out.struct_size = sizeof out;

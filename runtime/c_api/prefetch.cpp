@@ -102,9 +102,7 @@ quern_status quern_prefetch(quern_hub *hub, const quern_prefetch_options *option
     const bool check = read.check != 0;
     const Keeping keeping = read_keeping(read);
     if (result != nullptr) write_struct(result, quern_prefetch_result{}, "result");
-    if (!check && opened.cache().mode() != CacheMode::kReadWrite) {
-      fail(QUERN_IO_ERROR, "cannot prefetch: the cache is ", opened.cache().state());
-    }
+    if (!check) opened.cache().need_writable("prefetch");
     const std::string missing = opened.packages().missing();
     if (!missing.empty() && (check || keeping.wanted())) fail(QUERN_OFFLINE, missing);
 

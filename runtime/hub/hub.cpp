@@ -25,7 +25,7 @@ Hub::Hub(HubSettings settings)
       nvrtc_(settings_.nvrtc_path, settings_.environment),
       packages_(settings_, cache_, log_),
       store_(cache_, nvrtc_, settings_.jit_allowed, log_, CompileChild(settings_.environment)) {
-  if (cache_.mode() != settings_.cache_mode) log_.write(QUERN_LOG_WARN, "cache", "the cache is ", cache_.state());
+  if (cache_.mode() != settings_.cache_mode) log_.write(QUERN_LOG_WARN, "cache", cache_.trouble());
   for (const std::string &refused : cache_.refused_layers()) log_.write(QUERN_LOG_WARN, "cache", refused);
   const std::shared_ptr<const Catalog> known = catalog();
   for (const RefusedPackage &refused : known->refused()) {

@@ -95,8 +95,7 @@ void HubPackages::learn(const std::vector<ResolvedPackage> &resolved) {
 Resolver &HubPackages::resolver() {
   if (resolver_ != nullptr) return *resolver_;
   if (cache_.mode() == CacheMode::kOff) {
-    fail(QUERN_IO_ERROR, "packages are kept in the cache, which is ", cache_.state(),
-         "; set one up with QUERN_CACHE_DIR");
+    fail(QUERN_IO_ERROR, "packages have nowhere to be kept: ", cache_.trouble());
   }
   HttpSettings http = http_settings(settings_.environment);
   http.offline = settings_.offline;

@@ -55,7 +55,7 @@ std::optional<Measurement> load_tuning(const Hub &hub, const Problem &problem, c
 
 void save_tuning(const Hub &hub, const Problem &problem, const Measurement &measurement) {
   if (hub.cache().mode() != CacheMode::kReadWrite) {
-    fail(QUERN_NOT_FOUND, "tuning has no cache to be kept in: it is ", hub.cache().state(), "; set QUERN_CACHE_DIR");
+    fail(QUERN_NOT_FOUND, "tuning has nowhere to be kept: ", hub.cache().trouble());
   }
   const std::string content = write_measurement(measurement, *problem.operation);
   hub.cache().writable()->publish(file_of(problem, measurement.device), as_bytes(content));

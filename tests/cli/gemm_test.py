@@ -1,6 +1,8 @@
 """`quern gemm` against a product in Python, within the bound that quern.h promises."""
 import math
 import os
+import pathlib
+import stat
 
 from quern_cli import CliTest, decode, main, pack, random_bytes, read_safetensors, unpack, write_safetensors
 
@@ -97,6 +99,9 @@ class GemmTest(CliTest):
 
     def test_refusals(self):
         w, x, y = self.path("w:experts@0"), self.path("xBF16:x"), self.path("y")
+        weights = pathlib.Path(self.path("w")).read_bytes()
+        os.mkfifo(self.path("pipe"))
+        os.symlink("w", self.path("link"))
         write_safetensors(self.path("bad"), {"x": ("BF16", [M, K - 32], bytes(M * (K - 32) * 2)),
                                              "x3": ("BF16", [1, M, K], bytes(M * K * 2)),
                                              "x32": ("F32", [M, K], bytes(M * K * 4)),
@@ -116,7 +121,12 @@ class GemmTest(CliTest):
                 (2, "--help", ("--weights", w))):
             self.fail_with(code, says, "gemm", *arguments, "-o", y, "--device", "cpu")
             self.assertFalse(os.path.exists(y))
-        self.fail_with(1, "No such file", "gemm", "--weights", w, "--x", x, "-o", self.path("no/y"), "--device", "cpu")
+        for code, says, output in (
+                (1, "No such file", "no/y"), (1, "no regular file", "."), (1, "no regular file", "pipe"),
+                (2, "is what is read", "w"), (2, "is what is read", "xBF16:z"), (2, "is what is read", "link")):
+            self.fail_with(code, says, "gemm", "--weights", w, "--x", x, "-o", self.path(output), "--device", "cpu")
+        self.assertTrue(stat.S_ISFIFO(os.stat(self.path("pipe")).st_mode))
+        self.assertEqual(pathlib.Path(self.path("w")).read_bytes(), weights)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "cache_entries.hpp"
+#include "runtime/base/error.hpp"
 #include "temporary_directory.hpp"
 
 namespace quern {
@@ -79,6 +80,37 @@ TEST_F(CacheTest, ReadOnlyWithItsReasonWhereItCannotBeWritten) {
   write_text(directory() / "locks", "");
   expect_unusable("read-only: cannot use as a directory " + (directory() / "locks").string());
   EXPECT_TRUE(open().load(std::string(64, 'a'), ""));
+}
+
+// What an operator reads: the place, the fact, the fix.
+TEST_F(CacheTest, TroubleNamesThePlaceAndTheFix) {
+  const auto said = [](const auto &call) -> std::string {
+    try {
+      call();
+    } catch (const Error &error) {
+      return text(static_cast<int>(error.status()), " ", error.what());
+    }
+    return "";
+  };
+  const std::string place = directory().string();
+  write_text(directory(), "a file");
+  EXPECT_EQ(said([&] { open().need(); }), "32 the cache " + place + " is off: " + place +
+                                              " is not a directory; set QUERN_CACHE_DIR to a directory of yours");
+  EXPECT_EQ(said([&] { Cache(directory() / "below", CacheMode::kReadWrite).need(); }),
+            "32 the cache " + place + "/below is off: cannot create directory " + place +
+                "/below: Not a directory; check the permissions and the free space");
+  EXPECT_EQ(said([&] { Cache("", CacheMode::kReadWrite).need(); }),
+            "32 the cache is off: no directory; set QUERN_CACHE_DIR or HOME");
+  EXPECT_EQ(said([&] { Cache(directory(), CacheMode::kOff).need(); }),
+            "32 the cache " + place + " is off: as asked; open it in mode rw");
+  fs::remove(directory());
+  publish(make_entry('a'));
+  EXPECT_EQ(said([&] { open().need(), open().need_writable("prune"), open(CacheMode::kReadOnly).need(); }), "");
+  EXPECT_EQ(said([&] { open(CacheMode::kReadOnly).need_writable("prune"); }),
+            "40 cannot prune: the cache " + place + " is read-only: as asked; open it in mode rw");
+  ::chmod(directory().c_str(), 0777);
+  EXPECT_EQ(said([&] { open().need(); }),
+            "32 the cache " + place + " is off: it is writable by everybody; chmod o-w it");
 }
 
 TEST_F(CacheTest, ReadOnlyWhenAskedAndThenWritesNothing) {
