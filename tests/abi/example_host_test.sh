@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a host's author does: install Quern, move the tree, build the example against it through pkg-config and through
-# CMake, and run both on the CPU. Nothing of the build tree may be needed.
+# What a host's author does: install Quern, move the tree, build the example and README.md's program against it through
+# pkg-config and through CMake, and run them on the CPU. Nothing of the build tree may be needed.
 #   example_host_test.sh BUILD_DIR EXAMPLES_DIR
 set -euo pipefail
 build=$1
@@ -25,6 +25,14 @@ cp "$examples/host.c" "$examples/CMakeLists.txt" "$examples/Makefile" "$work/sou
 
 make -s -C "$work/source" PKG_CONFIG_PATH="$libdir/pkgconfig"
 LD_LIBRARY_PATH=$libdir "$work/source/host" cpu
+
+# The program in README.md, as it says there.
+sed -n '/^```c$/,/^```$/{//!p}' "$examples/../README.md" >"$work/program.c"
+flags=$(PKG_CONFIG_PATH=$libdir/pkgconfig pkg-config --cflags --libs quern)
+# shellcheck disable=SC2086 # these are words
+cc -std=c99 -Wall -Wextra -Werror "$work/program.c" $flags -o "$work/program"
+said=$(LD_LIBRARY_PATH=$libdir "$work/program")
+[[ $said == "2 4 0" ]] || { echo "README.md's program prints '$said'" >&2; exit 1; }
 
 cmake -S "$work/source" -B "$work/cmake" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" >"$work/configure.log" ||
   { cat "$work/configure.log"; exit 1; }
