@@ -97,8 +97,9 @@ struct SecretText {
 void write_new_file(const std::filesystem::path &path, std::string_view bytes) {
   const FileDescriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) {
-    fail(QUERN_IO_ERROR, "cannot create ", path.string(), ": ", std::strerror(errno),
-         "; name a file that is not there");
+    const int error = errno;
+    fail(QUERN_IO_ERROR, "cannot create ", path.string(), ": ", std::strerror(error), "; name a file that is not there",
+         error == EEXIST ? "" : " in a directory of yours");
   }
   size_t done = 0;
   while (done < bytes.size()) {

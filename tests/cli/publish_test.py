@@ -158,6 +158,7 @@ class PublishTest(CliTest):
     def test_keygen_never_overwrites(self):
         before = pathlib.Path(self.key("key")).read_bytes()
         self.fail_with(1, "name a file that is not there", "keygen", self.key("key"))
+        self.fail_with(1, "in a directory of yours", "keygen", self.path("none/key.pem"))
         os.symlink(self.path("elsewhere"), self.path("link.pem"))
         self.fail_with(1, "link.pem", "keygen", self.path("link.pem"))
         self.assertEqual(pathlib.Path(self.key("key")).read_bytes(), before)
