@@ -4,7 +4,9 @@
 //   bare_launch   cuLaunchKernelEx of a kernel with one parameter block, in the primary context
 //   warm_run      quern_gemm_run; its excess over bare_launch is the dispatcher's cost
 //   plan_from_disk, plan_from_memory   quern_gemm_plan when the kernels are in the cache, and when they are loaded
-//   first_plan    quern_gemm_plan of n / k / m_max with nothing cached; QUERN_JOBS kernels compile at once
+//   first_plan    quern_gemm_plan of n / k / m_max with nothing cached, X in bf16 or in E4M3; QUERN_JOBS kernels
+//   compile
+//                 at once
 //   hub_open      quern_hub_open and quern_hub_close, in a process that has read the built-in packages before
 #include <benchmark/benchmark.h>
 #include <dlfcn.h>
@@ -193,10 +195,11 @@ void plan_from_disk(benchmark::State &state, const char *device_name) {
 }
 
 // All that the shape needs is compiled. In a cache of its own, so that it is also written.
-void first_plan(benchmark::State &state) {
+void first_plan(benchmark::State &state, quern_dtype x_dtype, quern_layout layout) {
   fixture();
   quern_gemm_desc desc = small_gemm();
-  desc.layout = QUERN_LAYOUT_MMA16_BF16;
+  desc.x_dtype = x_dtype;
+  desc.layout = layout;
   desc.n = state.range(0);
   desc.k = state.range(1);
   desc.m_max = state.range(2);
@@ -224,7 +227,7 @@ BENCHMARK(bare_launch);
 BENCHMARK(warm_run);
 BENCHMARK(warm_run_in_context);
 BENCHMARK(warm_run_packed)->Arg(1)->Arg(100);
-BENCHMARK(first_plan)
+BENCHMARK_CAPTURE(first_plan, w4a16, QUERN_DTYPE_BF16, QUERN_LAYOUT_MMA16_BF16)
     ->Args({5760, 2880, 64})
     ->Args({5760, 2880, 8192})
     ->Args({28672, 4096, 64})
@@ -232,6 +235,12 @@ BENCHMARK(first_plan)
     ->Args({2880, 4096, 8192})
     ->Args({8192, 8192, 8192})
     ->Args({10240, 8192, 8192})
+    ->Iterations(1)
+    ->UseRealTime()
+    ->Unit(benchmark::kSecond);
+BENCHMARK_CAPTURE(first_plan, w4a8, QUERN_DTYPE_E4M3, QUERN_LAYOUT_MMA16_E5M2)
+    ->Args({4096, 4096, 8192})
+    ->Args({28672, 4096, 8192})
     ->Iterations(1)
     ->UseRealTime()
     ->Unit(benchmark::kSecond);
