@@ -5,11 +5,12 @@
 // STAGE_TILES packed tiles along K; each of WARPGROUPS consumers multiplies its share of the rows, and converts the
 // next packed tile while one is multiplied.
 // Tile: TILE_ROWS x TILE_TOKENS a CTA.
-//   CLUSTER_K 1: the grid is persistent. 16-bit Y that needs no more than scale and bias goes to shared memory, from
+//   CLUSTER_K 1: the grid is persistent. Plain Y, 16-bit and no more than scale and bias, goes to shared memory, from
 //   where three threads copy it out while the next tile is multiplied.
+//   QUERN_PLAIN_Y: Y is plain, and no other is compiled, which saves a fifth of the compile time.
 //   TAIL_TOKENS: rows that whole waves leave over come last, in tiles of so many tokens, if that is at most one for
-//   each CTA. With TAIL_SPLIT 2 pairs of CTAs share these, each half of K, if there are two for each and Y is of the
-//   simple kind: they exchange sums as below, through the memory where Y was staged.
+//   each CTA. With TAIL_SPLIT 2 pairs of CTAs share these, each half of K, if there are two for each and Y is plain:
+//   they exchange sums as below, through the memory where Y was staged.
 //   UNROLLED_STAGES: every tile begins at the ring's first slot, and the loop is unrolled over so many stages.
 //   CLUSTER_K above 1, for few tiles: a cluster of that many CTAs shares a tile, each a part of K. They send each other
 //   their sums through distributed shared memory, add them in the order of the ranks, and write a share of the tokens.

@@ -34,10 +34,10 @@ def main(manifest, out, few):
         kinds_of_problems = [item["name"] for item in family["specialize"] if isinstance(item, dict)]
         seen = set()
         for number, instance in enumerate(family.get("instances", [family])):
-            kind = instance.get("defines", {}).get("CLUSTER_K", 1) > 1
-            if few and kind in seen:
+            clustered = instance.get("defines", {}).get("CLUSTER_K", 1) > 1
+            if few and clustered in seen:
                 continue
-            seen.add(kind)
+            seen.add(clustered)
             # Every instance for one type, and one of the family for the others too.
             dtypes = family["accepts"]["x_dtype"]
             compiles = itertools.product(reversed(dtypes) if number == 0 else dtypes[-1:],
